@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Getting kernels: Debian's own images, headers and sources into the cache, and
+# User-Mode Linux built from source. Nothing here changes the machine's own apt.
+
+STOCK="6.1 6.12 6.12-rt 7.x 7.x-rt"
+
+# kernel_field KERNEL FIELD: the one table of what a name stands for
+kernel_field()
+{
+	local name suite headers image
+
+	while read -r name suite headers image; do
+		[ "$name" = "$1" ] && echo "${!2}" && return
+	done <<-'TABLE'
+	6.1	bookworm		6\.1\.0-[0-9]+-amd64		linux-image-
+	6.12	bookworm-backports	6\.12\.[0-9.]+\+deb12-amd64	linux-image-
+	6.12-rt	bookworm-backports	6\.12\.[0-9.]+\+deb12-rt-amd64	linux-image-
+	7.x	trixie-backports	7\.[0-9.]+\+deb13-amd64		linux-binary-unsigned-
+	7.x-rt	trixie-backports	7\.[0-9.]+\+deb13-rt-amd64	linux-binary-unsigned-
+	TABLE
+	die "no kernel is called '$1'; 'lab list' shows those that are"
+}
+
+is_uml()
+{
+	[[ $1 = uml || $1 = uml-* ]]
+}
+
+#
+# A private apt: its own lists, the machine's mirror, other suites
+#
+
+# mirror_of SUITE: where the machine's own apt gets SUITE from. apt itself is
+# asked, so that sources.list and the .sources form are both understood.
+mirror_of()
+{
+	apt-get update --print-uris 2>/dev/null |
+		sed -n "s|^'\(.*\)/dists/$1/InRelease'.*|\1|p" | head -n 1
+}
+
+write_sources()
+{
+	local suite=$1 home security keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	local mirror
+	home=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	mirror=$(mirror_of "$home")
+	security=$(mirror_of "$home-security")
+
+	[ -n "$mirror" ] || die "this machine's apt has no source for Debian's suite '$home'."
+	echo "deb [signed-by=$keyring] $mirror ${suite%-backports} main"
+	[[ $suite = *-backports ]] && echo "deb [signed-by=$keyring] $mirror $suite main"
+	if [ -n "$security" ]; then
+		echo "deb [signed-by=$keyring] $security ${suite%-backports}-security main"
+	fi
+}
+
+# apt_for SUITE COMMAND...: an apt command that sees SUITE, its base and its security
+apt_for()
+{
+	local state=$CACHE/apt/$1
+
+	"${@:2}" \
+		-o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+		-o Dir::State::Lists="$state/lists" -o Dir::Cache="$state/cache" \
+		-o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3
+}
+
+update_suite()
+{
+	local state=$CACHE/apt/$1
+
+	mkdir -p "$state"/{lists,cache/archives}/partial
+	write_sources "$1" >"$state/sources.list"
+	apt_for "$1" apt-get -q update
+	touch "$state/updated"
+}
+
+need_suite()
+{
+	[ -e "$CACHE/apt/$1/updated" ] || {
+		need_packages debian-archive-keyring
+		progress "fetching the package lists of $1" update_suite "$1"
+	}
+}
+
+download_debs()
+{
+	local suite=$1
+	shift
+
+	# apt-get resumes what lies in partial/; a whole and verified file leaves it.
+	cd "$CACHE/debs/partial" || return
+	apt_for "$suite" apt-get -q download "$@"
+	mv -- *.deb ..
+}
+
+# deb_file SUITE PACKAGE: the package's file, downloaded; sets $deb
+deb_file()
+{
+	local suite=$1 package=$2 version
+
+	version=$(apt_for "$suite" apt-cache show "$package" | sed -n 's/^Version: //p' | head -n 1)
+	[ -n "$version" ] || die "$suite has no package $package (any more): try 'lab update'"
+	deb=$(echo "$CACHE/debs/${package}_${version//:/%3a}"_*.deb)
+	[ -e "$deb" ] && return
+	progress "downloading $package $version" download_debs "$suite" "$package"
+	deb=$(echo "$CACHE/debs/${package}_${version//:/%3a}"_*.deb)
+}
+
+#
+# Debian's kernels
+#
+
+newest_release()
+{
+	local suite headers image release
+	suite=$(kernel_field "$1" suite)
+	headers=$(kernel_field "$1" headers)
+	image=$(kernel_field "$1" image)
+
+	# Newest first; a release counts once both its headers and its image are there.
+	apt_for "$suite" apt-cache pkgnames linux-headers- | sed 's/^linux-headers-//' |
+		grep -xE "$headers" | sort -rV | while read -r release; do
+		# Not grep -q: that would end apt-cache with SIGPIPE, a failure to pipefail.
+		apt_for "$suite" apt-cache pkgnames "$image$release" | grep -xF "$image$release" >/dev/null &&
+			echo "$release" && break
+	done
+}
+
+# need_release KERNEL: which release the name means here; sets $release. It stays
+# the same until "lab update", so that two runs test the same kernel.
+need_release()
+{
+	local file=$CACHE/kernels/$1.release
+
+	need_suite "$(kernel_field "$1" suite)"
+	if [ ! -s "$file" ]; then
+		release=$(newest_release "$1")
+		[ -n "$release" ] || die "found no package for kernel $1"
+		echo "$release" >"$file"
+	fi
+	release=$(cat "$file")
+}
+
+unpack_image()
+{
+	local partial=$2.partial
+
+	mkdir -p "${2%/*}"
+	# The kernel alone: the guests need none of its 300 MB of modules.
+	dpkg-deb --fsys-tarfile "$1" | tar -x -O --wildcards '*/vmlinuz*' >"$partial"
+	[ -s "$partial" ]
+	mv "$partial" "$2"
+}
+
+# need_image KERNEL: the bootable kernel; sets $vmlinuz
+need_image()
+{
+	local release deb
+
+	need_release "$1"
+	vmlinuz=$CACHE/kernels/$release/vmlinuz
+	[ -e "$vmlinuz" ] && return
+	deb_file "$(kernel_field "$1" suite)" "$(kernel_field "$1" image)$release"
+	progress "unpacking the kernel $release" unpack_image "$deb" "$vmlinuz"
+	rm "$deb"
+}
+
+unpack_headers()
+{
+	local root=$1 deb
+	shift
+
+	rm -rf "$root.partial"
+	for deb; do
+		dpkg-deb -x "$deb" "$root.partial"
+	done
+	# Debian's Makefile names the common headers by an absolute path.
+	sed -i "s|/usr/src/|$root/usr/src/|" "$root.partial"/usr/src/linux-headers-*/Makefile
+	mv "$root.partial" "$root"
+}
+
+# need_headers KERNEL: what modules are built against; sets $headers
+need_headers()
+{
+	local release root suite deb debs=() package
+
+	need_release "$1"
+	suite=$(kernel_field "$1" suite)
+	if [[ $suite = trixie* ]]; then
+		headers=/usr/src/linux-headers-$release
+		locked trixie need_trixie_headers "$release"
+		return
+	fi
+
+	root=$CACHE/kernels/$release/headers
+	headers=$root/usr/src/linux-headers-$release
+	need_packages gcc-12 make libelf1 pahole
+	[ -d "$root" ] && return
+	mkdir -p "${root%/*}"
+	for package in linux-headers-"$release" $(apt_for "$suite" apt-cache depends linux-headers-"$release" |
+		grep -oE 'linux-(headers-.*-common.*|kbuild-.*)'); do
+		deb_file "$suite" "$package"
+		debs+=("$deb")
+	done
+	progress "unpacking the headers of $release" unpack_headers "$root" "${debs[@]}"
+	rm "${debs[@]}"
+}
+
+#
+# A Debian 13 root: the 7.x headers want a newer compiler and C library
+#
+
+TRIXIE=$CACHE/roots/trixie
+
+# in_trixie DIR COMMAND...: run in the root, with DIR at /work. The mounts live in
+# a namespace of their own and go away with the command.
+in_trixie()
+{
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare --mount bash -c '
+		mkdir -p "$1/work" &&
+		mount --rbind /proc "$1/proc" && mount --rbind /dev "$1/dev" &&
+		mount --bind "$2" "$1/work" &&
+		exec chroot "$1" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+			LC_ALL=C DEBIAN_FRONTEND=noninteractive "${@:3}"' \
+		bash "$TRIXIE" "$@"
+}
+
+make_trixie()
+{
+	rm -rf --one-file-system "$TRIXIE.partial"
+	debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+		trixie "$TRIXIE.partial" \
+		"$(sed -n 's/.* \(.*\) trixie main$/\1/p' "$CACHE/apt/trixie-backports/sources.list")"
+	mv "$TRIXIE.partial" "$TRIXIE"
+}
+
+install_trixie_headers()
+{
+	cp "$CACHE/apt/trixie-backports/sources.list" "$TRIXIE/etc/apt/"
+	# The machine's proxy settings, if it has any.
+	apt-config dump | grep '^Acquire::https\?::' >"$TRIXIE/etc/apt/apt.conf.d/90host" || :
+	cp /etc/resolv.conf "$TRIXIE/etc/"
+	in_trixie "$CACHE/work" apt-get -q update
+	in_trixie "$CACHE/work" apt-get -q -y install --no-install-recommends make "linux-headers-$1"
+}
+
+need_trixie_headers()
+{
+	need_packages debootstrap
+	[ -d "$TRIXIE" ] || progress "building a Debian 13 root for the 7.x headers" make_trixie
+	# dpkg says "installed" last of all: an interrupted run is taken up again.
+	grep -A1 -Fx "Package: linux-headers-$1" "$TRIXIE/var/lib/dpkg/status" |
+		grep -qx 'Status: install ok installed' ||
+		progress "installing the headers of $1 there" install_trixie_headers "$1"
+}
+
+#
+# User-Mode Linux, from Debian's source of the newest 7.x
+#
+
+unpack_source()
+{
+	rm -rf "$2.partial"
+	mkdir "$2.partial"
+	dpkg-deb --fsys-tarfile "$1" | tar -x -O --wildcards '*.tar.xz' |
+		tar -xJ --strip-components=1 -C "$2.partial"
+	mv "$2.partial" "$2"
+}
+
+# need_source: the newest 7.x source; sets $source
+need_source()
+{
+	local release deb
+
+	need_release 7.x
+	source=$CACHE/src/linux-${release%+*}
+	[ -d "$source" ] && return
+	need_packages xz-utils
+	deb_file trixie-backports "linux-source-$(cut -d. -f1,2 <<<"$release")"
+	progress "unpacking the source of $release" unpack_source "$deb" "$source"
+	rm "$deb"
+}
+
+build_uml()
+{
+	local source=$1 config=$2 build=$3 option
+
+	make -C "$source" O="$build" ARCH=um KCONFIG_ALLCONFIG="$config" allnoconfig
+	# kconfig drops what it cannot set without a word; a lab without what it asked
+	# for would test something else.
+	grep -E '^CONFIG_' "$config" | while read -r option; do
+		case $option in *=n) continue;; esac
+		grep -qxF "$option" "$build/.config" || {
+			echo "$config: $option did not come through"
+			exit 1
+		}
+	done
+	make -C "$source" O="$build" ARCH=um -j"$JOBS" all
+	cp "$config" "$build/built.config"
+}
+
+# need_uml NAME: User-Mode Linux with configs/NAME.config; sets $uml, its build folder
+need_uml()
+{
+	local source config=$LAB/configs/$1.config
+
+	[ -e "$config" ] || die "there is no $config"
+	locked source need_source_once
+	source=$(cat "$CACHE/src/newest")
+	uml=$CACHE/uml/$1-${source##*/linux-}
+	locked "$1" build_uml_once "$1" "$source" "$config" "$uml"
+}
+
+need_source_once()
+{
+	need_source
+	echo "$source" >"$CACHE/src/newest"
+}
+
+build_uml_once()
+{
+	cmp -s "$3" "$4/built.config" && return
+	need_packages gcc make flex bison bc libelf-dev
+	mkdir -p "$4"
+	progress "building User-Mode Linux ${2##*/linux-} with $1.config" build_uml "$2" "$3" "$4"
+}
