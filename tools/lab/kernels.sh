@@ -245,17 +245,16 @@ install_trixie_headers()
 	apt-config dump | grep '^Acquire::https\?::' >"$TRIXIE/etc/apt/apt.conf.d/90host" || :
 	cp /etc/resolv.conf "$TRIXIE/etc/"
 	in_trixie "$CACHE/work" apt-get -q update
-	in_trixie "$CACHE/work" apt-get -q -y install --no-install-recommends make "linux-headers-$1"
+	in_trixie "$CACHE/work" apt-get -q -y install --no-install-recommends \
+		binutils make "linux-headers-$1"
+	touch "$TRIXIE/var/lib/$1.installed"
 }
 
 need_trixie_headers()
 {
 	need_packages debootstrap
 	[ -d "$TRIXIE" ] || progress "building a Debian 13 root for the 7.x headers" make_trixie
-	# dpkg says "installed" last of all: an interrupted run is taken up again.
-	grep -A1 -Fx "Package: linux-headers-$1" "$TRIXIE/var/lib/dpkg/status" |
-		grep -qx 'Status: install ok installed' ||
-		progress "installing the headers of $1 there" install_trixie_headers "$1"
+	[ -e "$TRIXIE/var/lib/$1.installed" ] || progress "installing the headers of $1 there" install_trixie_headers "$1"
 }
 
 #
