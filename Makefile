@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a person types. The module's own makefile is Kbuild; the kernels in which it is
+# built and tested come from tools/lab.
+
+# The running kernel's headers, else the newest installed ones.
+KDIR ?= $(or $(wildcard /lib/modules/$(shell uname -r)/build),$(shell ls -d \
+	/lib/modules/*/build 2>/dev/null | sort -V | tail -n 1))
+RELEASE = $(shell cat $(KDIR)/include/config/kernel.release)
+EXTRA = /lib/modules/$(RELEASE)/extra
+SHARED = /usr/src/pyalloc
+
+modules: need-kdir
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+clean: need-kdir
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+install: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=extra modules_install
+	install -D -m 644 -t $(SHARED) pyalloc.h Module.symvers
+	depmod $(RELEASE)
+
+uninstall: need-kdir
+	rm -rf $(EXTRA)/pyalloc.ko* $(SHARED)
+	depmod $(RELEASE)
+
+load: modules
+	insmod pyalloc.ko
+
+unload:
+	rmmod pyalloc
+
+demo:
+	tools/lab/demo $(TEXT)
+
+check:
+	tools/lab/check $(if $(ONLY),'$(ONLY)')
+
+style:
+	tools/lab/check '^(style|build)'
+
+help:
+	@echo 'make             build pyalloc.ko against KDIR ($(or $(KDIR),no headers found))'
+	@echo 'make clean       remove what was built here'
+	@echo 'make demo        watch the module at work in a virtual machine; TEXT=file counts'
+	@echo '                 the words of that file'
+	@echo 'make check       everything that must hold; ONLY=regex runs the steps whose names match'
+	@echo 'make style       the part of it that looks at the code: checkpatch, sparse, W=1, kernel-doc'
+	@echo 'make install     the module among the kernel'"'"'s, header and Module.symvers to $(SHARED)'
+	@echo 'make uninstall   take them away again'
+	@echo 'make load        load the module built here into the running kernel'
+	@echo 'make unload      unload it'
+	@echo 'tools/lab/lab    build for and boot other kernels; "tools/lab/lab help" tells how'
+
+need-kdir:
+	@[ -n "$(KDIR)" ] || { echo "No kernel headers found: apt-get install linux-headers-amd64, or say KDIR=..." >&2; exit 1; }
+
+.PHONY: modules clean install uninstall load unload demo check style help need-kdir
