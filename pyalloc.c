@@ -1,0 +1,2390 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pyalloc: CPython's small-object allocator for kernel modules.
+ *
+ * Memory comes from the page allocator in arenas of 256 KiB, each divided into
+ * 63 pools of one page behind a header page. A pool holds blocks of one of 64
+ * size classes, 8 to 512 bytes, and belongs to one CPU, its owner, until all
+ * of its blocks are free; then any CPU may have it for any class. The owner
+ * allocates from and frees into its pools without lock or atomic. A block that
+ * is freed elsewhere waits in that CPU's outbox until enough have come
+ * together; then each pool's share goes to the pool as one chain, and the pool
+ * to its owner's inbox. What does not move by itself is moved by the reaper.
+ *
+ * What cannot be served from a pool goes to kmalloc(), with the caller's flags
+ * as they are, and pyfree() takes both: a pyalloc() fails only where kmalloc()
+ * has failed. See Documentation/pyalloc.rst.
+ *
+ * Who may touch a pool
+ *
+ *   state     on which list           who                leaves when
+ *   CURRENT   the CPU's cur[class]    owner, busy        exhausted -> FULL;
+ *                                                        idle -> USED
+ *   USED      the CPU's used[class]   owner, busy        -> CURRENT; last
+ *                                                        block freed -> UNUSED
+ *   FULL      none                    owner, busy        a block freed -> USED
+ *   SPARE     the CPU's spare         owner, busy        -> CURRENT; idle ->
+ *                                                        UNUSED
+ *   UNUSED    node->back, then        anyone, node lock  taken -> SPARE; its
+ *             arena->unused                              page given back: gone
+ *   gone      arena->gone             nobody             with the arena
+ *
+ * A pool with a block in use or in transit is never UNUSED. So its arena stays
+ * and its class does not change under a pyfree(), which needs no RCU for it.
+ *
+ * "busy" is a byte a CPU. Under it, with preemption off, a context has the
+ * CPU's own pools to itself; an interrupt that finds it taken keeps away:
+ * kmalloc() serves it, and what it frees goes to the outbox. No lock, no page
+ * allocation, no printk and no tracepoint under it.
+ *
+ * Lock order: visit_mutex -> node->lock. The node lock is a leaf; "busy" is
+ * never held when it is taken.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bitops.h>
+#include <linux/cpu.h>
+#include <linux/debugfs.h>
+#include <linux/delay.h>
+#include <linux/irq_work.h>
+#include <linux/jump_label.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/random.h>
+#include <linux/ratelimit.h>
+#include <linux/sched/mm.h>
+#include <linux/seq_file.h>
+#include <linux/topology.h>
+#include <linux/vmalloc.h>
+#include <linux/vmstat.h>
+#include <linux/workqueue.h>
+
+#include "compat.h"
+#include "pyalloc_internal.h"
+
+/* ---- Tunable settings ------------------------------------------------- */
+
+struct py_param {
+	unsigned int value;
+	unsigned int min;
+	unsigned int max;
+};
+
+static int py_param_set(const char *val, const struct kernel_param *kp)
+{
+	struct py_param *param = kp->arg;
+	unsigned int value;
+
+	if (kstrtouint(val, 0, &value) || value < param->min ||
+	    value > param->max) {
+		pr_err("parameter %s: \"%s\" is not a number from %u to %u\n",
+		       kp->name, val, param->min, param->max);
+		return -EINVAL;
+	}
+	param->value = value;
+	return 0;
+}
+
+static int py_param_get(char *buf, const struct kernel_param *kp)
+{
+	const struct py_param *param = kp->arg;
+
+	return sysfs_emit(buf, "%u\n", param->value);
+}
+
+static const struct kernel_param_ops py_param_ops = {
+	.set = py_param_set,
+	.get = py_param_get,
+};
+
+/* At most 400: a block freed anywhere must be free memory within a second. */
+static struct py_param reap_ms = { .value = 250, .min = 10, .max = 400 };
+module_param_cb(reap_ms, &py_param_ops, &reap_ms, 0444);
+MODULE_PARM_DESC(reap_ms, "Milliseconds between two rounds of the reaper, 10 to 400 (250)");
+
+/* One is what CPython keeps: bpo-37257. */
+static struct py_param keep = { .value = 1, .min = 0, .max = 64 };
+module_param_cb(keep, &py_param_ops, &keep, 0444);
+MODULE_PARM_DESC(keep, "Empty arenas kept per NUMA node, 0 to 64 (1)");
+
+static struct py_param batch = { .value = PY_BATCH, .min = 1, .max = PY_BATCH };
+module_param_cb(batch, &py_param_ops, &batch, 0444);
+MODULE_PARM_DESC(batch, "Blocks freed for other CPUs before they are sent, 1 to 64 (64)");
+
+/* ---- All state --------------------------------------------------------- */
+
+static DEFINE_PER_CPU(struct py_cpu, py_cpu);
+static DEFINE_PER_CPU(struct pyheap_cpu, py_default_cpu);
+
+/* The heap of pyalloc(). */
+static struct pyheap py_default = {
+	.name = "default",
+	.cpu = &py_default_cpu,
+};
+
+static LIST_HEAD(py_heaps);		/* RCU */
+
+/* Stands in cur[] where there is no pool: never has a block to give. */
+static struct py_pool py_no_pool __read_mostly;
+
+/* Is this address in an arena? One byte for each 256 KiB of the direct map. */
+static struct {
+	u8 *mark;
+	unsigned long base;
+	unsigned long len;
+} py_map __read_mostly;
+
+static struct {
+	u8 armed;			/* will look again at what is pending */
+	bool closing;			/* module exit: do not start any more */
+	struct irq_work kick;
+	struct delayed_work work;
+	struct workqueue_struct *wq;
+} py_reaper;
+
+static DEFINE_MUTEX(visit_mutex);	/* one visit of the CPUs at a time */
+static struct shrinker *py_shrinker;
+static struct dentry *py_debugfs;
+static enum cpuhp_state py_cpuhp;
+
+static void py_event(struct pyheap *heap, enum py_event event)
+{
+	this_cpu_inc(heap->cpu->event[event]);
+}
+
+/* ---- busy -------------------------------------------------------------- */
+
+/*
+ * The barriers are for the compiler: an interrupt on this CPU sees its stores
+ * in program order. Only when "busy" is set may owner, state and list be read.
+ */
+static __always_inline bool busy_trylock(struct py_cpu *c)
+{
+	if (unlikely(READ_ONCE(c->busy)))
+		return false;
+	WRITE_ONCE(c->busy, 1);
+	barrier();
+	return true;
+}
+
+static __always_inline void busy_unlock(struct py_cpu *c)
+{
+	barrier();
+	WRITE_ONCE(c->busy, 0);
+}
+
+/* ---- Free lists -------------------------------------------------------- */
+
+/*
+ * The first word of a free block is its link, stored as SLUB stores it when
+ * hardened: a stray write or a leaked word does not make a usable pointer.
+ */
+static __always_inline void *link_code(const struct py_cpu *c,
+				       const void *block, const void *next)
+{
+	if (!IS_ENABLED(CONFIG_SLAB_FREELIST_HARDENED))
+		return (void *)next;
+	return (void *)((unsigned long)next ^ c->key ^ (unsigned long)block);
+}
+
+static __always_inline void *get_next(const struct py_cpu *c, const void *block)
+{
+	return link_code(c, block, *(void *const *)block);
+}
+
+static __always_inline void set_next(const struct py_cpu *c, void *block,
+				     const void *next)
+{
+	*(void **)block = link_code(c, block, next);
+}
+
+/* Links some virgin blocks; ascending, so that the first is handed out first. */
+static bool pool_carve(struct py_cpu *c, struct py_pool *pool,
+		       unsigned int class)
+{
+	unsigned int size = py_class_size(class);
+	unsigned int left = py_class_blocks(class) - pool->carved;
+	unsigned int n = min(left, max(PY_CARVE_BYTES / size, 1U));
+	void *block = py_pool_base(pool) + pool->carved * size;
+	unsigned int i;
+
+	if (!n)
+		return false;
+	pool->free = block;
+	for (i = 1; i < n; i++, block += size)
+		set_next(c, block, block + size);
+	set_next(c, block, NULL);
+	pool->carved += n;
+	return true;
+}
+
+/* ---- Is this pointer ours? --------------------------------------------- */
+
+/*
+ * Call with preemption off and read the arena's header in the same section: a
+ * pointer that is not ours may lie in a page that an arena gave back, and does
+ * not keep the arena from being released.
+ */
+static __always_inline bool py_map_has(const void *p)
+{
+	unsigned long i = ((unsigned long)p - py_map.base) >> PY_ARENA_SHIFT;
+
+	return i < py_map.len && READ_ONCE(py_map.mark[i]);
+}
+
+static bool py_map_covers(const struct py_arena *arena)
+{
+	return ((unsigned long)arena - py_map.base) >> PY_ARENA_SHIFT <
+	       py_map.len;
+}
+
+static void py_map_set(const struct py_arena *arena, u8 mark)
+{
+	unsigned long i = ((unsigned long)arena - py_map.base) >> PY_ARENA_SHIFT;
+
+	WRITE_ONCE(py_map.mark[i], mark);
+}
+
+/* The usable size of @p; 0 if it is not a block of ours. */
+static size_t py_block_size(const void *p)
+{
+	unsigned int class = PY_CLASS_NONE;
+
+	preempt_disable();
+	if (py_map_has(p))
+		class = READ_ONCE(py_arena_of(p)->class[py_index_of(p)]);
+	preempt_enable();
+	return class < PYALLOC_NR_CLASSES ? py_class_size(class) : 0;
+}
+
+/* ---- The reaper is told ------------------------------------------------- */
+
+/*
+ * Call after something became pending. The barrier orders that before the look
+ * at the flag, as reaper_work() clears the flag before it looks for something
+ * pending: one of the two sees the other.
+ */
+static void reaper_arm(void)
+{
+	smp_mb();
+	if (!READ_ONCE(py_reaper.armed) && !xchg(&py_reaper.armed, 1))
+		irq_work_queue(&py_reaper.kick);
+}
+
+/* ---- Arenas: under the node lock ---------------------------------------- */
+
+/* Slab memory to /proc/meminfo and to the reports of the OOM killer. */
+static void arena_book(const struct pyheap_node *node, long pages)
+{
+	mod_node_page_state(NODE_DATA(node->nid), NR_SLAB_UNRECLAIMABLE_B,
+			    pages * (long)PAGE_SIZE);
+}
+
+static bool arena_empty(const struct py_arena *arena)
+{
+	return hweight64(arena->unused | arena->gone) == PY_ARENA_POOLS;
+}
+
+/* Changes what @arena has, and moves it to where it belongs then. */
+static void arena_change(struct py_arena *arena, u64 unused, u64 gone)
+{
+	struct pyheap_node *node = arena->node;
+	unsigned int was = hweight64(arena->unused);
+	unsigned int is = hweight64(unused);
+
+	lockdep_assert_held(&node->lock);
+	node->nr_empty -= arena_empty(arena);
+	arena->unused = unused;
+	arena->gone = gone;
+	node->nr_empty += arena_empty(arena);
+	node->nr_unused += (long)is - (long)was;
+	if (was == is)
+		return;
+	if (was) {
+		hlist_del(&arena->bucket);
+		if (hlist_empty(&node->by_unused[was]))
+			node->nonempty &= ~BIT_ULL(was);
+	}
+	if (is) {
+		hlist_add_head(&arena->bucket, &node->by_unused[is]);
+		node->nonempty |= BIT_ULL(is);
+	}
+}
+
+/*
+ * Takes @arena off its node, onto @dead, if nothing needs it. An empty arena
+ * with gone pages is not worth keeping.
+ */
+static void arena_retire(struct py_arena *arena, unsigned int nr_keep,
+			 struct list_head *dead)
+{
+	struct pyheap_node *node = arena->node;
+
+	lockdep_assert_held(&node->lock);
+	if (!arena_empty(arena) || arena->pins ||
+	    (!arena->gone && node->nr_empty <= nr_keep))
+		return;
+	arena_change(arena, 0, arena->gone);
+	list_move(&arena->all, dead);
+	node->arenas_reclaimed++;
+	atomic_long_dec(&node->heap->arenas);
+}
+
+static void arena_free_header(struct rcu_head *rcu)
+{
+	__free_page(virt_to_page(container_of(rcu, struct py_arena, rcu)));
+}
+
+/*
+ * Without a lock. The mark goes first: once the pages are free they are
+ * kmalloc()'s or anybody's, and pyfree() may be handed a pointer into them.
+ * Such a pointer may already have found the mark if a page was gone before;
+ * then it reads the header, which waits for it.
+ */
+static unsigned long arena_free(struct py_arena *arena)
+{
+	unsigned long pages = PY_ARENA_PAGES - hweight64(arena->gone);
+	unsigned int i;
+
+	py_map_set(arena, 0);
+	arena_book(arena->node, -(long)pages);
+	if (!arena->gone) {
+		__free_pages(virt_to_page(arena), PY_ARENA_ORDER);
+		return pages;
+	}
+	for (i = 1; i < PY_ARENA_PAGES; i++)
+		if (!(arena->gone & BIT_ULL(i)))
+			__free_page(virt_to_page((void *)arena +
+						 i * PY_POOL_SIZE));
+	call_rcu(&arena->rcu, arena_free_header);
+	return pages;
+}
+
+static unsigned long arena_free_list(struct list_head *dead)
+{
+	struct py_arena *arena, *next;
+	unsigned long pages = 0;
+
+	list_for_each_entry_safe(arena, next, dead, all)
+		pages += arena_free(arena);
+	return pages;
+}
+
+/*
+ * No reclaim, no kswapd, no reserves, no warning: an arena is welcome, not
+ * necessary. Nothing of the caller's flags: it has asked for one block.
+ */
+#define PY_ARENA_GFP	(__GFP_NOWARN | __GFP_NORETRY | __GFP_NOMEMALLOC | \
+			 __GFP_THISNODE)
+
+/* Order 6 bypasses the per-CPU page lists: do not ask at once again. */
+#define PY_ARENA_RETRY	(HZ / 10)
+
+static struct py_arena *arena_alloc(struct pyheap_node *node)
+{
+	struct page *page;
+	struct py_arena *arena;
+	unsigned int i;
+
+	page = alloc_pages_node(node->nid, PY_ARENA_GFP, PY_ARENA_ORDER);
+	if (!page)
+		return NULL;
+	arena = page_address(page);
+	if (!py_map_covers(arena)) {	/* memory added after we were loaded */
+		__free_pages(page, PY_ARENA_ORDER);
+		return NULL;
+	}
+	memset(arena, 0, PY_POOL_SIZE);
+	arena->heap = node->heap;
+	arena->node = node;
+	for (i = 0; i < PY_ARENA_PAGES; i++) {
+		arena->class[i] = i ? PY_CLASS_NONE : PY_CLASS_HEADER;
+		arena->owner[i] = PY_NOBODY;
+	}
+	arena_book(node, PY_ARENA_PAGES);
+	py_map_set(arena, 1);
+	return arena;
+}
+
+/* Adds an arena to @node. Says why in @why if it cannot. */
+static bool node_grow(struct pyheap_node *node, gfp_t gfp, enum py_reason *why)
+{
+	struct pyheap *heap = node->heap;
+	struct py_arena *arena;
+	unsigned long flags;
+	long now, high;
+
+	/* Who may use the reserves must not give them away as whole arenas. */
+	if ((gfp & __GFP_MEMALLOC) || (current->flags & PF_MEMALLOC)) {
+		*why = PY_FALL_RESERVE;
+		return false;
+	}
+	*why = PY_FALL_ARENA;
+	if (time_before(jiffies, READ_ONCE(node->retry)))
+		return false;
+	arena = arena_alloc(node);
+
+	spin_lock_irqsave(&node->lock, flags);
+	if (arena) {
+		node->arenas_total++;
+		list_add_tail(&arena->all, &node->arenas);
+		arena_change(arena, GENMASK_ULL(PY_ARENA_POOLS, 1), 0);
+	} else {
+		node->arenas_failed++;
+		WRITE_ONCE(node->retry, jiffies + PY_ARENA_RETRY);
+	}
+	spin_unlock_irqrestore(&node->lock, flags);
+	if (!arena)
+		return false;
+
+	now = atomic_long_inc_return(&heap->arenas);
+	high = atomic_long_read(&heap->highwater);
+	while (now > high &&
+	       !atomic_long_try_cmpxchg(&heap->highwater, &high, now))
+		;
+	return true;
+}
+
+/*
+ * Which unused pools of @arena this CPU takes, as bits: one whose neighbour in
+ * the cache line of descriptors is its own already, else an aligned pair, else
+ * any. Pool 1 shares its line with the header page's empty entry.
+ */
+static u64 arena_pick(const struct py_arena *arena, unsigned int cpu)
+{
+	u64 pairs = arena->unused & (arena->unused >> 1) & 0x5555555555555555;
+	u64 single = arena->unused & ~(pairs | pairs << 1);
+	u64 rest;
+
+	for (rest = single; rest; rest &= rest - 1) {
+		unsigned int i = __ffs64(rest);
+
+		if (i == 1 || READ_ONCE(arena->owner[i ^ 1]) == cpu)
+			return BIT_ULL(i);
+	}
+	if (pairs)
+		return 3ULL << __ffs64(pairs);
+	return BIT_ULL(__ffs64(single));
+}
+
+/* Takes one or two pools out of the fullest arena; @taken[1] may stay NULL. */
+static bool node_take(struct pyheap_node *node, struct py_pool *taken[2])
+{
+	struct py_arena *arena;
+	unsigned long flags;
+	u64 mask = 0;
+
+	py_event(node->heap, PY_EV_NODE_TAKE);
+	spin_lock_irqsave(&node->lock, flags);
+	if (node->nonempty) {
+		unsigned int n = __ffs64(node->nonempty);
+
+		arena = hlist_entry(node->by_unused[n].first, struct py_arena,
+				    bucket);
+		mask = arena_pick(arena, raw_smp_processor_id());
+		arena_change(arena, arena->unused & ~mask, arena->gone);
+	}
+	spin_unlock_irqrestore(&node->lock, flags);
+	if (!mask)
+		return false;
+	taken[0] = &arena->pool[__ffs64(mask)];
+	mask &= mask - 1;
+	taken[1] = mask ? &arena->pool[__ffs64(mask)] : NULL;
+	return true;
+}
+
+/* Puts the pools that were handed back into their arenas. Returns pages freed. */
+static unsigned long node_collect(struct pyheap_node *node)
+{
+	struct llist_node *back = llist_del_all(&node->back);
+	LIST_HEAD(dead);
+
+	while (back) {
+		unsigned long flags;
+		unsigned int n;
+
+		py_event(node->heap, PY_EV_NODE_BACK);
+		spin_lock_irqsave(&node->lock, flags);
+		for (n = 0; back && n < PY_BATCH; n++) {
+			struct py_pool *pool = llist_entry(back, struct py_pool,
+							   back);
+			struct py_arena *arena = py_arena_of(pool);
+			unsigned int i = py_pool_index(pool);
+
+			back = back->next;
+			arena_change(arena, arena->unused | BIT_ULL(i),
+				     arena->gone);
+			arena_retire(arena, keep.value, &dead);
+		}
+		spin_unlock_irqrestore(&node->lock, flags);
+	}
+	return arena_free_list(&dead);
+}
+
+static unsigned long heap_collect(struct pyheap *heap)
+{
+	unsigned long pages = 0;
+	int nid;
+
+	for_each_node(nid)
+		if (!llist_empty(&heap->node[nid]->back))
+			pages += node_collect(heap->node[nid]);
+	return pages;
+}
+
+/* Releases the empty arenas that were kept. Returns pages freed. */
+static unsigned long node_release_kept(struct pyheap_node *node)
+{
+	struct py_arena *arena;
+	struct hlist_node *next;
+	unsigned long flags;
+	LIST_HEAD(dead);
+
+	spin_lock_irqsave(&node->lock, flags);
+	hlist_for_each_entry_safe(arena, next, &node->by_unused[PY_ARENA_POOLS],
+				  bucket)
+		arena_retire(arena, 0, &dead);
+	spin_unlock_irqrestore(&node->lock, flags);
+	return arena_free_list(&dead);
+}
+
+/*
+ * Gives back the pages of @arena's unused pools, while blocks in others keep
+ * it. A higher-order allocation must be split before, once.
+ */
+static unsigned long arena_give_back(struct py_arena *arena)
+{
+	struct pyheap_node *node = arena->node;
+	unsigned long flags, pages;
+	u64 mask = 0, rest;
+
+	spin_lock_irqsave(&node->lock, flags);
+	if (!arena_empty(arena) && arena->unused) {
+		mask = arena->unused;
+		if (!arena->gone)
+			split_page(virt_to_page(arena), PY_ARENA_ORDER);
+		for (rest = mask; rest; rest &= rest - 1)
+			WRITE_ONCE(arena->class[__ffs64(rest)], PY_CLASS_GONE);
+		arena_change(arena, 0, arena->gone | mask);
+		node->pages_back += hweight64(mask);
+	}
+	spin_unlock_irqrestore(&node->lock, flags);
+
+	pages = hweight64(mask);
+	if (!pages)
+		return 0;
+	arena_book(node, -(long)pages);
+	for (rest = mask; rest; rest &= rest - 1)
+		__free_page(virt_to_page((void *)arena +
+					 __ffs64(rest) * PY_POOL_SIZE));
+	return pages;
+}
+
+/*
+ * Walks the arenas of @heap. Each is pinned while the caller has it: it is not
+ * released, but its pools go on changing. Start with NULL; when a walk ends
+ * early, arena_unpin() the last one.
+ */
+static void arena_unpin(struct py_arena *arena)
+{
+	struct pyheap_node *node = arena->node;
+	unsigned long flags;
+	LIST_HEAD(dead);
+
+	spin_lock_irqsave(&node->lock, flags);
+	arena->pins--;
+	arena_retire(arena, keep.value, &dead);
+	spin_unlock_irqrestore(&node->lock, flags);
+	arena_free_list(&dead);
+}
+
+static struct py_arena *arena_next(struct pyheap *heap, struct py_arena *prev)
+{
+	struct pyheap_node *node = prev ? prev->node : NULL;
+	int nid = node ? node->nid : first_node(node_possible_map);
+	struct py_arena *arena = NULL;
+
+	for (; nid < MAX_NUMNODES && !arena;
+	     nid = next_node(nid, node_possible_map)) {
+		struct list_head *pos;
+
+		node = heap->node[nid];
+		spin_lock_irq(&node->lock);
+		pos = prev && prev->node == node ? &prev->all : &node->arenas;
+		if (!list_is_last(pos, &node->arenas)) {
+			arena = list_entry(pos->next, struct py_arena, all);
+			arena->pins++;
+		}
+		spin_unlock_irq(&node->lock);
+	}
+	if (prev)
+		arena_unpin(prev);
+	return arena;
+}
+
+#define for_each_arena(arena, heap) \
+	for ((arena) = arena_next(heap, NULL); (arena); \
+	     (arena) = arena_next(heap, arena))
+
+/* ---- Pools: their owner, under busy -------------------------------------- */
+
+/* Says that this CPU has something for the reaper's visits. */
+static void cpu_dirty(struct py_cpu *c)
+{
+	if (!c->dirty) {
+		WRITE_ONCE(c->dirty, 1);
+		reaper_arm();
+	}
+}
+
+static void pool_to_used(struct pyheap_cpu *hc, struct py_pool *pool,
+			 unsigned int class, unsigned int count)
+{
+	pool->state = PY_POOL_USED;
+	pool->left = count;
+	hlist_add_head(&pool->list, &hc->used[class]);
+}
+
+static void pool_to_full(struct py_pool *pool)
+{
+	pool->state = PY_POOL_FULL;
+	pool->left = 1;
+}
+
+static void pool_to_spare(struct py_cpu *c, struct pyheap_cpu *hc,
+			  struct py_pool *pool)
+{
+	struct py_arena *arena = py_arena_of(pool);
+	unsigned int i = py_pool_index(pool);
+
+	pool->state = PY_POOL_SPARE;
+	pool->left = 1;		/* a stale pointer's free is an event */
+	pool->free = NULL;
+	WRITE_ONCE(arena->class[i], PY_CLASS_NONE);
+	WRITE_ONCE(arena->owner[i], c->id);
+	hlist_add_head(&pool->list, &hc->spare);
+	hc->nr_spare++;
+	hc->spare_idle = false;
+	cpu_dirty(c);
+}
+
+/* The last step of an owner: from here on the pool is anybody's. */
+static void pool_to_unused(struct py_pool *pool)
+{
+	struct py_arena *arena = py_arena_of(pool);
+	unsigned int i = py_pool_index(pool);
+
+	pool->state = PY_POOL_UNUSED;
+	WRITE_ONCE(arena->class[i], PY_CLASS_NONE);
+	WRITE_ONCE(arena->owner[i], PY_NOBODY);
+	if (llist_add(&pool->back, &arena->node->back))
+		reaper_arm();
+}
+
+/* All blocks of @pool are free, and it is on no list. */
+static void pool_emptied(struct py_cpu *c, struct pyheap_cpu *hc,
+			 struct py_pool *pool)
+{
+	if (hc->nr_spare < PY_SPARE_MAX && !c->visiting)
+		pool_to_spare(c, hc, pool);
+	else
+		pool_to_unused(pool);
+}
+
+static void pool_to_current(struct py_cpu *c, struct pyheap_cpu *hc,
+			    struct py_pool *pool, unsigned int class)
+{
+	pool->state = PY_POOL_CURRENT;
+	pool->seen = 0;
+	hc->cur[class] = pool;
+	hc->installed |= BIT_ULL(class);
+	cpu_dirty(c);
+}
+
+static void pool_used_to_current(struct py_cpu *c, struct pyheap_cpu *hc,
+				 struct py_pool *pool, unsigned int class)
+{
+	hlist_del(&pool->list);
+	pool->left++;
+	pool_to_current(c, hc, pool, class);
+}
+
+static void pool_spare_to_current(struct py_cpu *c, struct pyheap_cpu *hc,
+				  struct py_pool *pool, unsigned int class)
+{
+	hlist_del(&pool->list);
+	hc->nr_spare--;
+	hc->spare_idle = false;
+	pool->free = NULL;
+	pool->carved = 0;
+	pool->left = 1;
+	WRITE_ONCE(py_arena_of(pool)->class[py_pool_index(pool)], class);
+	pool_to_current(c, hc, pool, class);
+}
+
+/* A current pool, no longer in cur[], goes to where it belongs by its blocks. */
+static void pool_from_current(struct py_cpu *c, struct pyheap_cpu *hc,
+			      struct py_pool *pool, unsigned int class)
+{
+	unsigned int count = pool->left - 1;
+
+	if (!count)
+		pool_emptied(c, hc, pool);
+	else if (!pool->free && pool->carved == py_class_blocks(class))
+		pool_to_full(pool);
+	else
+		pool_to_used(hc, pool, class, count);
+}
+
+static void pool_demote(struct py_cpu *c, struct pyheap_cpu *hc,
+			unsigned int class)
+{
+	struct py_pool *pool = hc->cur[class];
+
+	hc->cur[class] = &py_no_pool;
+	hc->installed &= ~BIT_ULL(class);
+	pool_from_current(c, hc, pool, class);
+}
+
+/* How many blocks of @pool are in use or in transit. */
+static unsigned int pool_count(const struct py_pool *pool, unsigned int class)
+{
+	switch (pool->state) {
+	case PY_POOL_FULL:
+		return py_class_blocks(class);
+	case PY_POOL_CURRENT:
+		return pool->left - 1;
+	default:
+		return pool->left;
+	}
+}
+
+/* @pool's countdown has reached 0: @count blocks are in use or in transit. */
+static void pool_event(struct py_cpu *c, struct pyheap_cpu *hc,
+		       struct py_pool *pool, unsigned int class,
+		       unsigned int count)
+{
+	hc->event[PY_EV_POOL_EVENT]++;
+	if (pool->state == PY_POOL_USED)
+		hlist_del(&pool->list);
+	if (count)
+		pool_to_used(hc, pool, class, count);
+	else
+		pool_emptied(c, hc, pool);
+}
+
+/* ---- Outbox and inbox ---------------------------------------------------- */
+
+static void bad_free(struct pyheap *heap, const char *what)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+
+	py_event(heap, PY_EV_BAD_FREE);
+	WARN_RATELIMIT(__ratelimit(&limit), "pyalloc: %s\n", what);
+}
+
+static u32 chain_pack(const struct py_chain *chain)
+{
+	return offset_in_page(chain->first) / PYALLOC_ALIGN <<
+		       PY_CHAIN_FIRST_SHIFT |
+	       offset_in_page(chain->last) / PYALLOC_ALIGN <<
+		       PY_CHAIN_LAST_SHIFT |
+	       chain->count << PY_CHAIN_COUNT_SHIFT;
+}
+
+static struct py_chain chain_unpack(u32 word, void *base)
+{
+	return (struct py_chain) {
+		.first = base + (word >> PY_CHAIN_FIRST_SHIFT &
+				 PY_CHAIN_OFFSET_MASK) * PYALLOC_ALIGN,
+		.last = base + (word >> PY_CHAIN_LAST_SHIFT &
+				PY_CHAIN_OFFSET_MASK) * PYALLOC_ALIGN,
+		.count = word >> PY_CHAIN_COUNT_SHIFT,
+	};
+}
+
+/* Puts a chain in front of the free list of a pool of ours. */
+static bool pool_splice(struct py_cpu *c, struct py_pool *pool,
+			struct py_chain chain)
+{
+	struct py_arena *arena = py_arena_of(pool);
+	struct pyheap_cpu *hc = this_cpu_ptr(arena->heap->cpu);
+	unsigned int class = arena->class[py_pool_index(pool)];
+	unsigned int count = pool_count(pool, class);
+
+	if (unlikely(chain.count > count))	/* a double free */
+		return false;
+	hc->event[PY_EV_CHAIN]++;
+	hc->event[PY_EV_CHAIN_BLOCKS] += chain.count;
+	set_next(c, chain.last, pool->free);
+	pool->free = chain.first;
+	count -= chain.count;
+	if (pool->state == PY_POOL_CURRENT) {
+		pool->left -= chain.count;
+		if (pool->seen)		/* what arrives is no activity */
+			pool->seen -= chain.count;
+	} else if (pool->state == PY_POOL_FULL || !count) {
+		pool_event(c, hc, pool, class, count);
+	} else {
+		pool->left -= chain.count;
+	}
+	return true;
+}
+
+/* Tells the owner of pool @i that it has a chain. */
+static void inbox_add(struct py_arena *arena, unsigned int i)
+{
+	unsigned int owner = READ_ONCE(arena->owner[i]);
+
+	if (llist_add(&arena->inbox[i], &per_cpu(py_cpu, owner).inbox))
+		reaper_arm();
+}
+
+/*
+ * Adds a chain to what others freed of pool @i. The pool keeps its owner and
+ * arena at least until the chain has arrived. Only the first since the owner
+ * looked goes into the inbox: arena->inbox[i] is on a list exactly while
+ * arena->remote[i] is not 0, but for the moment in which the owner takes both.
+ */
+static bool remote_push(struct py_cpu *c, struct py_arena *arena,
+			unsigned int i, struct py_chain chain)
+{
+	void *base = (void *)arena + i * PY_POOL_SIZE;
+	unsigned int blocks = py_class_blocks(READ_ONCE(arena->class[i]));
+	u32 old = READ_ONCE(arena->remote[i]);
+	struct py_chain sum;
+
+	do {
+		struct py_chain before = chain_unpack(old, base);
+
+		sum = chain;
+		if (old) {
+			set_next(c, chain.last, before.first);
+			sum.last = before.last;
+			sum.count += before.count;
+		}
+		if (unlikely(sum.count > blocks))	/* a double free */
+			return false;
+	} while (!try_cmpxchg(&arena->remote[i], &old, chain_pack(&sum)));
+	if (!old)
+		inbox_add(arena, i);
+	return true;
+}
+
+static void chain_send(struct py_cpu *c, struct py_chain chain)
+{
+	struct py_arena *arena = py_arena_of(chain.first);
+	unsigned int i = py_index_of(chain.first);
+	bool sane;
+
+	if (READ_ONCE(arena->owner[i]) == c->id)
+		sane = pool_splice(c, &arena->pool[i], chain);
+	else
+		sane = remote_push(c, arena, i, chain);
+	if (unlikely(!sane))
+		this_cpu_inc(arena->heap->cpu->event[PY_EV_BAD_FREE]);
+}
+
+/* Pools whose chains are being gathered at the same time; a power of two. */
+#define PY_GATHER	8
+
+/*
+ * Sends up to PY_BATCH blocks of the outbox, those of one pool as one chain.
+ * No sorting: blocks that are freed together mostly come from few pools.
+ * Under busy. How many there can be bounds the walk, so that a block freed
+ * twice, which makes the list a ring, does not make it endless.
+ */
+static void outbox_flush(struct py_cpu *c)
+{
+	struct py_chain gather[PY_GATHER] = {};
+	unsigned int n, most;
+	void *block;
+
+	if (!c->outbox_rest)
+		c->outbox_rest = this_cpu_xchg(py_cpu.outbox, NULL);
+	most = READ_ONCE(c->pushed) - c->flushed;
+	for (n = 0; n < PY_BATCH && c->outbox_rest; n++) {
+		struct py_chain *chain;
+
+		if (unlikely(n == most)) {
+			c->outbox_rest = NULL;
+			break;
+		}
+		block = c->outbox_rest;
+		c->outbox_rest = get_next(c, block);
+		chain = &gather[(unsigned long)block / PY_POOL_SIZE %
+				PY_GATHER];
+		if (chain->count && ((unsigned long)chain->first ^
+				     (unsigned long)block) & PAGE_MASK) {
+			chain_send(c, *chain);
+			chain->count = 0;
+		}
+		if (!chain->count++)
+			chain->last = block;
+		else
+			set_next(c, block, chain->first);
+		chain->first = block;
+	}
+	c->flushed += n;
+	for (n = 0; n < PY_GATHER; n++)
+		if (gather[n].count)
+			chain_send(c, gather[n]);
+}
+
+static bool outbox_any(const struct py_cpu *c)
+{
+	return READ_ONCE(c->outbox) || READ_ONCE(c->outbox_rest);
+}
+
+/*
+ * With preemption off, from any context: the compare-and-exchange is against
+ * interrupts of this CPU only. Counted before it is there, see outbox_flush().
+ */
+static bool outbox_push(struct py_cpu *c, void *block)
+{
+	void *old = READ_ONCE(c->outbox), *seen;
+
+	if (unlikely(old == block))	/* a double free */
+		return false;
+	this_cpu_inc(py_cpu.pushed);
+	for (;;) {
+		set_next(c, block, old);
+		seen = this_cpu_cmpxchg(py_cpu.outbox, old, block);
+		if (seen == old)
+			break;
+		old = seen;
+	}
+	if (!old)
+		reaper_arm();
+	return true;
+}
+
+static bool inbox_any(const struct py_cpu *c)
+{
+	return !llist_empty(&c->inbox) || READ_ONCE(c->inbox_rest);
+}
+
+/* The arena and the pool of it that @node, an entry of an inbox, stands for. */
+static struct py_arena *inbox_entry(struct llist_node *node, unsigned int *i)
+{
+	struct py_arena *arena = py_arena_of(node);
+
+	*i = node - arena->inbox;
+	return arena;
+}
+
+/* Takes in the chains of up to PY_BATCH pools. Under busy. */
+static void inbox_drain(struct py_cpu *c)
+{
+	unsigned int n, i;
+
+	if (!c->inbox_rest)
+		c->inbox_rest = llist_del_all(&c->inbox);
+	for (n = 0; n < PY_BATCH && c->inbox_rest; n++) {
+		struct py_arena *arena = inbox_entry(c->inbox_rest, &i);
+		void *base = (void *)arena + i * PY_POOL_SIZE;
+		u32 word;
+
+		/* Before the word is 0: then others use the entry again. */
+		c->inbox_rest = c->inbox_rest->next;
+		if (READ_ONCE(arena->owner[i]) != c->id) {
+			this_cpu_inc(arena->heap->cpu->event[PY_EV_FORWARD]);
+			inbox_add(arena, i);
+			continue;
+		}
+		word = xchg(&arena->remote[i], 0);
+		if (unlikely(!pool_splice(c, &arena->pool[i],
+					  chain_unpack(word, base))))
+			this_cpu_inc(arena->heap->cpu->event[PY_EV_BAD_FREE]);
+	}
+}
+
+/* ---- Allocate ------------------------------------------------------------ */
+
+/* What the block at @p holds when its caller gets it. */
+static __always_inline void *block_init(void *p, unsigned int class, gfp_t gfp)
+{
+	if (unlikely(want_init_on_alloc(gfp)))
+		return memset(p, 0, py_class_size(class));
+	return p;
+}
+
+/*
+ * Makes kmalloc() serve @size bytes. In the table, column 0 is what a pool
+ * could have held, then powers of two.
+ */
+static noinline void *fall_through(struct pyheap *heap, size_t size, gfp_t gfp,
+				   enum py_reason why)
+{
+	unsigned int column = 0;
+
+	if (size > PYALLOC_MAX)
+		column = min(fls_long((size - 1) / PYALLOC_MAX),
+			     PY_NR_SIZES - 1);
+	this_cpu_inc(heap->cpu->fall[why][column]);
+	return kmalloc(size, gfp);
+}
+
+static noinline void *alloc_nested(struct pyheap *heap, unsigned int class,
+				   gfp_t gfp)
+{
+	if (in_task())
+		py_event(heap, PY_EV_BUSY_IN_TASK);
+	preempt_enable();
+	return fall_through(heap, py_class_size(class), gfp, PY_FALL_NESTED);
+}
+
+/* Takes a block out of this CPU's pools when its current one's list is empty. */
+static void *alloc_local(struct py_cpu *c, struct pyheap_cpu *hc,
+			 unsigned int class)
+{
+	struct py_pool *pool;
+	void *block;
+
+	if (inbox_any(c))
+		inbox_drain(c);
+	pool = hc->cur[class];
+	if (pool != &py_no_pool && !pool->free &&
+	    pool->carved == py_class_blocks(class))
+		pool_demote(c, hc, class);
+	if (hc->cur[class] == &py_no_pool) {
+		if (!hlist_empty(&hc->used[class]))
+			pool_used_to_current(c, hc,
+					     hlist_entry(hc->used[class].first,
+							 struct py_pool, list),
+					     class);
+		else if (!hlist_empty(&hc->spare))
+			pool_spare_to_current(c, hc,
+					      hlist_entry(hc->spare.first,
+							  struct py_pool, list),
+					      class);
+		else
+			return NULL;
+	}
+	pool = hc->cur[class];
+	if (!pool->free) {
+		hc->event[PY_EV_CARVE]++;
+		pool_carve(c, pool, class);
+	}
+	block = pool->free;
+	pool->free = get_next(c, block);
+	pool->left++;
+	return block;
+}
+
+/* Takes pools from the node, in a "busy" section makes them ours, and goes on. */
+static void *alloc_from_node(struct pyheap *heap, unsigned int class, gfp_t gfp)
+{
+	struct pyheap_node *node = heap->node[numa_mem_id()];
+	enum py_reason why = PY_FALL_ARENA;
+	struct py_pool *taken[2];
+	struct py_cpu *c;
+	struct pyheap_cpu *hc;
+	void *block = NULL;
+
+	/* Others may be faster to the pools of the first arena we add. */
+	if (!node_take(node, taken) &&
+	    !(node_grow(node, gfp, &why) && node_take(node, taken)))
+		return fall_through(heap, py_class_size(class), gfp, why);
+
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	hc = this_cpu_ptr(heap->cpu);
+	/* This context was let in before: no other can have been interrupted. */
+	if (likely(busy_trylock(c))) {
+		if (taken[1])
+			pool_to_spare(c, hc, taken[1]);
+		pool_to_spare(c, hc, taken[0]);
+		block = alloc_local(c, hc, class);
+		busy_unlock(c);
+	}
+	preempt_enable();
+	return block_init(block, class, gfp);
+}
+
+/* The current pool's list is empty. Ends the caller's "busy" section. */
+static noinline void *alloc_slow(struct pyheap *heap, unsigned int class,
+				 gfp_t gfp)
+{
+	struct py_cpu *c = this_cpu_ptr(&py_cpu);
+	struct pyheap_cpu *hc = this_cpu_ptr(heap->cpu);
+	void *block;
+
+	hc->event[PY_EV_SLOW_ALLOC]++;
+	block = alloc_local(c, hc, class);
+	busy_unlock(c);
+	preempt_enable();
+	if (block)
+		return block_init(block, class, gfp);
+	return alloc_from_node(heap, class, gfp);
+}
+
+/* Flags that say what only kmalloc() can do, or refuses. */
+#define PY_GFP_KMALLOC	(__GFP_ACCOUNT | __GFP_DMA | __GFP_DMA32 | \
+			 __GFP_HIGHMEM | __GFP_RECLAIMABLE)
+
+/* The fast path. */
+static __always_inline void *heap_alloc(struct pyheap *heap,
+					struct pyheap_cpu __percpu *cpu,
+					unsigned int class, gfp_t gfp)
+{
+	struct py_cpu *c;
+	struct py_pool *pool;
+	void *block;
+
+	if (IS_ENABLED(CONFIG_LOCKDEP) || IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
+		might_alloc(gfp);
+	if (unlikely(gfp & PY_GFP_KMALLOC))
+		return fall_through(heap, py_class_size(class), gfp,
+				    PY_FALL_GFP);
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	if (unlikely(!busy_trylock(c)))
+		return alloc_nested(heap, class, gfp);
+	pool = this_cpu_ptr(cpu)->cur[class];
+	block = pool->free;
+	if (unlikely(!block))
+		return alloc_slow(heap, class, gfp);
+	pool->free = get_next(c, block);
+	pool->left++;
+	busy_unlock(c);
+	preempt_enable();
+	return block_init(block, class, gfp);
+}
+
+/* For pyalloc(): the class is known when it is compiled. */
+void *__pyalloc_class(unsigned int class, gfp_t gfp)
+{
+	return heap_alloc(&py_default, &py_default_cpu, class, gfp);
+}
+EXPORT_SYMBOL_GPL(__pyalloc_class);
+
+/* For pyalloc(): any size. */
+void *__pyalloc(size_t size, gfp_t gfp)
+{
+	/* 0 becomes the largest. */
+	if (unlikely(size - 1 >= PYALLOC_MAX)) {
+		if (!size)
+			return ZERO_SIZE_PTR;
+		return fall_through(&py_default, size, gfp, PY_FALL_SIZE);
+	}
+	return heap_alloc(&py_default, &py_default_cpu, PYALLOC_CLASS(size),
+			  gfp);
+}
+EXPORT_SYMBOL_GPL(__pyalloc);
+
+/* ---- Free ---------------------------------------------------------------- */
+
+/* Under busy, preemption off: ends both. */
+static noinline void free_event(struct py_cpu *c, struct py_pool *pool)
+{
+	struct py_arena *arena = py_arena_of(pool);
+	struct pyheap *heap = arena->heap;
+	struct pyheap_cpu *hc = this_cpu_ptr(heap->cpu);
+	unsigned int class = arena->class[py_pool_index(pool)];
+	bool stale = pool->state == PY_POOL_SPARE;
+
+	if (unlikely(stale)) {
+		pool->left = 1;
+		pool->free = NULL;
+	} else {
+		pool_event(c, hc, pool, class, pool->state == PY_POOL_FULL ?
+			   py_class_blocks(class) - 1 : 0);
+	}
+	busy_unlock(c);
+	preempt_enable();
+	if (unlikely(stale))
+		bad_free(heap, "free of a block in an unused pool");
+	else
+		heap_collect(heap);
+}
+
+/*
+ * Frees what this CPU must not touch: another CPU's block, or any in an
+ * interrupt that found "busy" taken (@nested). Or it is not ours: its page was
+ * given back and is kmalloc()'s by now. Preemption is off: ends that.
+ */
+static noinline void free_elsewhere(struct py_cpu *c, void *p, bool nested)
+{
+	struct py_arena *arena = py_arena_of(p);
+	struct pyheap *heap = arena->heap;
+	unsigned int class = READ_ONCE(arena->class[py_index_of(p)]);
+
+	if (unlikely(class >= PYALLOC_NR_CLASSES)) {
+		preempt_enable();
+		if (class == PY_CLASS_GONE)
+			kfree(p);
+		else
+			bad_free(heap, class == PY_CLASS_HEADER ?
+				 "free of an arena's header" :
+				 "free of a block in an unused pool");
+		return;
+	}
+	if (unlikely(nested)) {
+		py_event(heap, PY_EV_NESTED_FREE);
+		if (in_task())
+			py_event(heap, PY_EV_BUSY_IN_TASK);
+	}
+	if (unlikely(!outbox_push(c, p))) {
+		preempt_enable();
+		bad_free(heap, "double free");
+		return;
+	}
+	if (c->pushed - c->flushed >= batch.value && busy_trylock(c)) {
+		outbox_flush(c);
+		busy_unlock(c);
+	}
+	preempt_enable();
+}
+
+/* Under busy, preemption off: ends both. */
+static noinline void free_double(struct py_cpu *c, struct pyheap *heap)
+{
+	busy_unlock(c);
+	preempt_enable();
+	bad_free(heap, "double free");
+}
+
+/* init_on_free. Not under "busy": the class of a block does not change. */
+static noinline void block_wipe(void *p)
+{
+	unsigned int class = READ_ONCE(py_arena_of(p)->class[py_index_of(p)]);
+
+	if (class < PYALLOC_NR_CLASSES)
+		memset(p, 0, py_class_size(class));
+}
+
+/**
+ * pyfree() - free memory
+ * @p: what pyalloc() or one of its kin returned, or kmalloc(), or NULL
+ *
+ * The peer of kfree().
+ *
+ * Context: Any in which kfree() is legal. Not NMI.
+ */
+void pyfree(const void *p)
+{
+	struct py_arena *arena = py_arena_of(p);
+	unsigned int i = py_index_of(p);
+	void *block = (void *)p;
+	struct py_pool *pool;
+	struct py_cpu *c;
+
+	preempt_disable();
+	if (unlikely(!py_map_has(p))) {		/* NULL and ZERO_SIZE_PTR too */
+		preempt_enable();
+		kfree(p);
+		return;
+	}
+	if (unlikely(want_init_on_free()))
+		block_wipe(block);
+	c = this_cpu_ptr(&py_cpu);
+	if (unlikely(!busy_trylock(c))) {
+		free_elsewhere(c, block, true);
+		return;
+	}
+	if (unlikely(READ_ONCE(arena->owner[i]) != c->id)) {
+		busy_unlock(c);
+		free_elsewhere(c, block, false);
+		return;
+	}
+	pool = &arena->pool[i];
+	if (unlikely(pool->free == block)) {
+		free_double(c, arena->heap);
+		return;
+	}
+	set_next(c, block, pool->free);
+	pool->free = block;
+	if (unlikely(!--pool->left)) {
+		free_event(c, pool);
+		return;
+	}
+	busy_unlock(c);
+	preempt_enable();
+}
+EXPORT_SYMBOL_GPL(pyfree);
+
+/* ---- The rest of the family ----------------------------------------------- */
+
+/**
+ * pysize() - usable size of an allocation
+ * @p: what pyalloc() or one of its kin returned, or NULL
+ *
+ * The peer of ksize(), and of Python's sys.getsizeof().
+ *
+ * Context: Any.
+ * Return: Bytes; at least what was asked for. 0 for NULL and ZERO_SIZE_PTR.
+ */
+size_t pysize(const void *p)
+{
+	return py_block_size(p) ?: ksize(p);
+}
+EXPORT_SYMBOL_GPL(pysize);
+
+/**
+ * pyalloc_size_roundup() - usable size of an allocation to come
+ * @size: bytes that would be asked for
+ *
+ * The peer of kmalloc_size_roundup().
+ *
+ * Context: Any.
+ * Return: Bytes that pysize() will report for it; 0 for 0.
+ */
+size_t pyalloc_size_roundup(size_t size)
+{
+	if (size <= PYALLOC_MAX)
+		return round_up(size, PYALLOC_ALIGN);
+	return kmalloc_size_roundup(size);
+}
+EXPORT_SYMBOL_GPL(pyalloc_size_roundup);
+
+/**
+ * pyrealloc() - change the size of an allocation
+ * @p: what pyalloc() or one of its kin returned, or NULL
+ * @new_size: bytes wanted
+ * @gfp: allocation flags
+ *
+ * The peer of krealloc(): the contents stay as far as both sizes go. If
+ * @new_size fits the memory there is, @p stays where it is. With __GFP_ZERO
+ * on every call for this memory, what is added is zero. @new_size 0 frees @p.
+ *
+ * Context: As pyalloc().
+ * Return: The memory; ZERO_SIZE_PTR if @new_size is 0; NULL if there is none:
+ * then @p is as it was, and still the caller's.
+ */
+void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
+{
+	size_t size;
+	void *new;
+
+	if (ZERO_OR_NULL_PTR(p))
+		return pyalloc(new_size, gfp);
+	if (!new_size) {
+		pyfree(p);
+		return ZERO_SIZE_PTR;
+	}
+	size = py_block_size(p);
+	if (!size)
+		return krealloc(p, new_size, gfp);
+	if (new_size <= size) {
+		if (want_init_on_alloc(gfp))
+			memset((void *)p + new_size, 0, size - new_size);
+		return (void *)p;
+	}
+	new = pyalloc(new_size, gfp);
+	if (!new)
+		return NULL;
+	memcpy(new, p, size);
+	pyfree(p);
+	return new;
+}
+EXPORT_SYMBOL_GPL(pyrealloc);
+
+/**
+ * pyfree_sensitive() - wipe and free memory
+ * @p: as for pyfree()
+ *
+ * The peer of kfree_sensitive(): the whole usable size is overwritten.
+ *
+ * Context: As pyfree().
+ */
+void pyfree_sensitive(const void *p)
+{
+	size_t size = py_block_size(p);
+
+	if (!size) {
+		kfree_sensitive(p);
+		return;
+	}
+	memzero_explicit((void *)p, size);
+	pyfree(p);
+}
+EXPORT_SYMBOL_GPL(pyfree_sensitive);
+
+/* ---- Visits to the CPUs ---------------------------------------------------- */
+
+#define PY_VISIT_FLUSH	BIT(0)	/* the outbox */
+#define PY_VISIT_DRAIN	BIT(1)	/* the inbox */
+#define PY_VISIT_AGE	BIT(2)	/* current and spare pools not used meanwhile */
+#define PY_VISIT_ALL	BIT(3)	/* current and spare pools, used or not */
+
+/* Batches of the outbox and of the inbox that one visit handles. */
+#define PY_VISIT_BATCHES	16
+
+/* How long a visit of all CPUs waits for one that does not answer. */
+#define PY_VISIT_WAIT		(HZ / 5)
+
+/* Is there anything on this CPU that a visit would move? */
+static bool cpu_pending(const struct py_cpu *c)
+{
+	return READ_ONCE(c->dirty) || outbox_any(c) || inbox_any(c);
+}
+
+/* Demotes what did not change since the last visit. Returns what is left. */
+static bool visit_heap(struct py_cpu *c, struct pyheap *heap, bool all)
+{
+	struct pyheap_cpu *hc = this_cpu_ptr(heap->cpu);
+	u64 rest;
+
+	for (rest = hc->installed; rest; rest &= rest - 1) {
+		unsigned int class = __ffs64(rest);
+		struct py_pool *pool = hc->cur[class];
+
+		if (all || pool->left == pool->seen)
+			pool_demote(c, hc, class);
+		else
+			pool->seen = pool->left;
+	}
+	if (all || hc->spare_idle) {
+		while (!hlist_empty(&hc->spare)) {
+			struct py_pool *pool = hlist_entry(hc->spare.first,
+							   struct py_pool,
+							   list);
+
+			hlist_del(&pool->list);
+			hc->nr_spare--;
+			pool_to_unused(pool);
+		}
+	}
+	hc->spare_idle = true;
+	return hc->installed || hc->nr_spare;
+}
+
+/* On the visited CPU, interrupts off. */
+static void visit_here(u8 what)
+{
+	struct py_cpu *c = this_cpu_ptr(&py_cpu);
+	struct pyheap *heap;
+	unsigned int i;
+	bool left = false;
+
+	if (!busy_trylock(c)) {
+		c->visit_again = 1;
+		return;
+	}
+	c->visiting = 1;
+	if (what & PY_VISIT_FLUSH)
+		for (i = 0; outbox_any(c) && i < PY_VISIT_BATCHES; i++)
+			outbox_flush(c);
+	if (what & PY_VISIT_DRAIN)
+		for (i = 0; inbox_any(c) && i < PY_VISIT_BATCHES; i++)
+			inbox_drain(c);
+	if (what & (PY_VISIT_AGE | PY_VISIT_ALL)) {
+		list_for_each_entry_rcu(heap, &py_heaps, list)
+			left |= visit_heap(c, heap, what & PY_VISIT_ALL);
+		WRITE_ONCE(c->dirty, left);
+	}
+	c->visiting = 0;
+	busy_unlock(c);
+}
+
+static void visit_ipi(void *arg)
+{
+	struct py_cpu *c = arg;
+
+	visit_here(c->visit_what);
+	smp_store_release(&c->visit_pending, 0);
+}
+
+/*
+ * Sends an interrupt to each CPU that has something pending, or to @all, and
+ * waits for the answers, though not for ever: a CPU that does not answer is
+ * left to the next round. Workers would not do: they starve behind SCHED_FIFO
+ * and must not run on isolated CPUs. No hotplug lock: a CPU that goes away
+ * refuses or has answered.
+ */
+static void visit_cpus(u8 what, bool all)
+{
+	unsigned long end = jiffies + PY_VISIT_WAIT;
+	unsigned int cpu;
+	bool waiting;
+
+	lockdep_assert_held(&visit_mutex);
+	for_each_online_cpu(cpu) {
+		struct py_cpu *c = &per_cpu(py_cpu, cpu);
+
+		c->visit_again = all || cpu_pending(c);
+	}
+	do {
+		waiting = false;
+		for_each_online_cpu(cpu) {
+			struct py_cpu *c = &per_cpu(py_cpu, cpu);
+
+			/* The CPU wrote visit_again before. */
+			if (smp_load_acquire(&c->visit_pending)) {
+				waiting = true;
+				continue;
+			}
+			if (!c->visit_again)
+				continue;
+			c->visit_again = 0;
+			c->visit_what = what;
+			c->visit_pending = 1;
+			if (smp_call_function_single_async(cpu, &c->csd))
+				c->visit_pending = 0;
+			waiting = true;
+		}
+		if (waiting)
+			usleep_range(20, 100);
+	} while (waiting && time_before(jiffies, end));
+}
+
+/* Puts each pool in the inbox of a CPU that is gone into its owner's. */
+static void inbox_forward(struct py_cpu *dead)
+{
+	struct llist_node *node = llist_del_all(&dead->inbox), *next;
+	unsigned int i;
+
+	for (; node; node = next) {
+		struct py_arena *arena = inbox_entry(node, &i);
+
+		next = node->next;
+		py_event(arena->heap, PY_EV_FORWARD);
+		inbox_add(arena, i);
+	}
+}
+
+/* ---- The reaper ------------------------------------------------------------ */
+
+static unsigned long heaps_collect(void)
+{
+	struct pyheap *heap;
+	unsigned long pages = 0;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(heap, &py_heaps, list)
+		pages += heap_collect(heap);
+	rcu_read_unlock();
+	return pages;
+}
+
+static bool anything_pending(void)
+{
+	struct pyheap *heap;
+	unsigned int cpu;
+	bool any = false;
+	int nid;
+
+	for_each_possible_cpu(cpu)
+		any |= cpu_pending(&per_cpu(py_cpu, cpu));
+	rcu_read_lock();
+	list_for_each_entry_rcu(heap, &py_heaps, list)
+		for_each_node(nid)
+			any |= !llist_empty(&heap->node[nid]->back);
+	rcu_read_unlock();
+	return any;
+}
+
+static void reaper_queue(void)
+{
+	if (!READ_ONCE(py_reaper.closing))
+		queue_delayed_work(py_reaper.wq, &py_reaper.work,
+				   msecs_to_jiffies(reap_ms.value));
+}
+
+/* From irq_work: who arms may be in any context, and under any lock. */
+static void reaper_kick(struct irq_work *work)
+{
+	reaper_queue();
+}
+
+/*
+ * One round: outboxes first, as what is in them fills the inboxes. On an
+ * unbound worker, so on a housekeeping CPU.
+ */
+static void reaper_work(struct work_struct *work)
+{
+	unsigned int cpu;
+
+	mutex_lock(&visit_mutex);
+	visit_cpus(PY_VISIT_FLUSH, false);
+	for_each_possible_cpu(cpu)
+		if (!cpu_online(cpu))
+			inbox_forward(&per_cpu(py_cpu, cpu));
+	visit_cpus(PY_VISIT_DRAIN | PY_VISIT_AGE, false);
+	mutex_unlock(&visit_mutex);
+	heaps_collect();
+
+	if (!anything_pending()) {
+		WRITE_ONCE(py_reaper.armed, 0);
+		smp_mb();	/* pairs with reaper_arm() */
+		if (!anything_pending() || xchg(&py_reaper.armed, 1))
+			return;
+	}
+	reaper_queue();
+}
+
+/* ---- Trim and the shrinker -------------------------------------------------- */
+
+/* Gives back all unused pages: empty arenas, and those in pinned ones. */
+static unsigned long heap_give_back(struct pyheap *heap)
+{
+	struct py_arena *arena;
+	unsigned long pages = 0;
+	int nid;
+
+	for_each_node(nid)
+		pages += node_release_kept(heap->node[nid]);
+	for_each_arena(arena, heap)
+		pages += arena_give_back(arena);
+	return pages;
+}
+
+static unsigned long heaps_give_back(void)
+{
+	unsigned long pages = heaps_collect();
+	struct pyheap *heap;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(heap, &py_heaps, list)
+		pages += heap_give_back(heap);
+	rcu_read_unlock();
+	return pages;
+}
+
+/**
+ * pyalloc_trim() - give all memory back that holds no block
+ *
+ * Collects what waits on any CPU, releases empty arenas, also the ones kept,
+ * and gives back the unused pages of all others.
+ *
+ * Context: May sleep. Not where memory is being reclaimed.
+ * Return: Pages given back.
+ */
+unsigned long pyalloc_trim(void)
+{
+	might_sleep();
+	mutex_lock(&visit_mutex);
+	visit_cpus(PY_VISIT_FLUSH, true);
+	visit_cpus(PY_VISIT_DRAIN | PY_VISIT_ALL, true);
+	mutex_unlock(&visit_mutex);
+	return heaps_give_back();
+}
+EXPORT_SYMBOL_GPL(pyalloc_trim);
+
+static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
+{
+	struct pyheap *heap;
+	unsigned long pages = 0;
+	int nid;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(heap, &py_heaps, list)
+		for_each_node(nid)
+			pages += READ_ONCE(heap->node[nid]->nr_unused);
+	rcu_read_unlock();
+	return pages ?: SHRINK_EMPTY;
+}
+
+/* Never waits: this CPU's part at once, that of others by the reaper. */
+static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
+{
+	unsigned long pages, flags;
+
+	local_irq_save(flags);
+	visit_here(PY_VISIT_FLUSH | PY_VISIT_DRAIN | PY_VISIT_AGE);
+	local_irq_restore(flags);
+	reaper_arm();
+	pages = heaps_give_back();
+	return pages ?: SHRINK_STOP;
+}
+
+/* ---- CPU hotplug ------------------------------------------------------------- */
+
+/* Makes pool @i of @arena, which a dead CPU owned, ours. Under busy. */
+static void pool_adopt(struct py_cpu *c, struct py_arena *arena, unsigned int i,
+		       struct pyheap_cpu *dead)
+{
+	struct pyheap_cpu *hc = this_cpu_ptr(arena->heap->cpu);
+	struct py_pool *pool = &arena->pool[i];
+	unsigned int class = arena->class[i];
+
+	if (pool->state == PY_POOL_USED || pool->state == PY_POOL_SPARE)
+		hlist_del(&pool->list);
+	if (pool->state == PY_POOL_SPARE) {
+		pool_to_unused(pool);
+		return;
+	}
+	WRITE_ONCE(arena->owner[i], c->id);
+	if (pool->state == PY_POOL_CURRENT) {
+		dead->cur[class] = &py_no_pool;
+		pool_from_current(c, hc, pool, class);
+	} else if (pool->state == PY_POOL_USED) {
+		hlist_add_head(&pool->list, &hc->used[class]);
+	}
+}
+
+static void heap_adopt(struct pyheap *heap, unsigned int cpu)
+{
+	struct pyheap_cpu *dead = per_cpu_ptr(heap->cpu, cpu);
+	struct py_arena *arena;
+	unsigned int i;
+
+	for_each_arena(arena, heap) {
+		for (i = 1; i < PY_ARENA_PAGES; i++) {
+			struct py_cpu *c;
+
+			if (READ_ONCE(arena->owner[i]) != cpu)
+				continue;
+			preempt_disable();
+			c = this_cpu_ptr(&py_cpu);
+			if (!WARN_ON_ONCE(!busy_trylock(c))) {
+				pool_adopt(c, arena, i, dead);
+				busy_unlock(c);
+			}
+			preempt_enable();
+		}
+	}
+	dead->installed = 0;
+	dead->nr_spare = 0;
+}
+
+/* On another CPU, when @cpu no longer runs: its pools and boxes are ours now. */
+static int py_cpu_dead(unsigned int cpu)
+{
+	struct py_cpu *dead = &per_cpu(py_cpu, cpu);
+	struct pyheap *heap;
+	void *block, *next;
+	unsigned int i;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(heap, &py_heaps, list)
+		heap_adopt(heap, cpu);
+	rcu_read_unlock();
+
+	for (i = 0; i < 2; i++) {
+		block = i ? dead->outbox : dead->outbox_rest;
+		for (; block && dead->flushed != dead->pushed; block = next) {
+			next = get_next(dead, block);
+			dead->flushed++;
+			preempt_disable();
+			outbox_push(this_cpu_ptr(&py_cpu), block);
+			preempt_enable();
+		}
+	}
+	dead->outbox = NULL;
+	dead->outbox_rest = NULL;
+	while (dead->inbox_rest) {
+		struct llist_node *node = dead->inbox_rest;
+
+		dead->inbox_rest = node->next;
+		llist_add(node, &dead->inbox);
+	}
+	inbox_forward(dead);
+	WRITE_ONCE(dead->dirty, 0);
+	reaper_arm();
+	heaps_collect();
+	return 0;
+}
+
+/* ---- Statistics: the walk ------------------------------------------------------ */
+
+/* Blocks of free lists that one visit counts: bounds the time it takes. */
+#define PY_WALK_BLOCKS	1024
+
+struct py_walk {
+	struct pyheap *heap;
+	struct pyheap_stats *stats;
+	struct py_arena *arena;
+	u64 todo;		/* pools of it not counted yet */
+	bool busy;		/* the CPU was in a "busy" section */
+};
+
+/* Counts the free blocks of a pool, and finds what cannot be one. */
+static unsigned int walk_free(const struct py_cpu *c,
+			      const struct py_pool *pool, unsigned int class,
+			      u64 *corrupt)
+{
+	const void *base = py_pool_base(pool);
+	const void *block;
+	unsigned int n = 0;
+
+	for (block = pool->free; block; block = get_next(c, block)) {
+		unsigned long offset = block - base;
+
+		if (n == pool->carved ||
+		    offset >= pool->carved * py_class_size(class) ||
+		    offset % py_class_size(class)) {
+			++*corrupt;
+			break;
+		}
+		n++;
+	}
+	return n;
+}
+
+/* Counts the pools of an arena that this CPU owns. Interrupts are off. */
+static void walk_pools(void *arg)
+{
+	struct py_walk *walk = arg;
+	struct pyheap_stats *stats = walk->stats;
+	struct py_arena *arena = walk->arena;
+	struct py_cpu *c = this_cpu_ptr(&py_cpu);
+	unsigned int blocks = 0;
+	u64 rest;
+
+	walk->busy = !busy_trylock(c);
+	if (walk->busy)
+		return;
+	for (rest = walk->todo; rest && blocks < PY_WALK_BLOCKS;
+	     rest &= rest - 1) {
+		unsigned int i = __ffs64(rest);
+		unsigned int n, class = arena->class[i];
+		const struct py_pool *pool = &arena->pool[i];
+		struct py_class_stats *s;
+
+		if (READ_ONCE(arena->owner[i]) != c->id)
+			continue;
+		walk->todo &= ~BIT_ULL(i);
+		if (pool->state == PY_POOL_SPARE) {
+			stats->unused++;
+			stats->spare++;
+			continue;
+		}
+		s = &stats->class[class];
+		n = walk_free(c, pool, class, &stats->corrupt);
+		blocks += n;
+		s->pools++;
+		s->free += n;
+		s->virgin += py_class_blocks(class) - pool->carved;
+		s->handed_out += pool_count(pool, class);
+		s->transit += py_chain_count(READ_ONCE(arena->remote[i]));
+	}
+	busy_unlock(c);
+}
+
+/* Counts the blocks of the heap in this CPU's outbox. Interrupts are off. */
+static void walk_outbox(void *arg)
+{
+	struct py_walk *walk = arg;
+	struct py_cpu *c = this_cpu_ptr(&py_cpu);
+	unsigned int most = c->pushed - c->flushed;
+	unsigned int i;
+	void *block;
+
+	walk->busy = !busy_trylock(c);
+	if (walk->busy)
+		return;
+	for (i = 0; i < 2; i++) {
+		block = i ? c->outbox : c->outbox_rest;
+		for (; block && most; block = get_next(c, block), most--) {
+			struct py_arena *arena = py_arena_of(block);
+			unsigned int class = arena->class[py_index_of(block)];
+
+			if (arena->heap == walk->heap)
+				walk->stats->class[class].transit++;
+		}
+	}
+	busy_unlock(c);
+}
+
+/* Runs @fn on @cpu until it did not meet "busy". */
+static void walk_on(unsigned int cpu, smp_call_func_t fn, struct py_walk *walk)
+{
+	do {
+		if (smp_call_function_single(cpu, fn, walk, 1))
+			return;
+		if (walk->busy)
+			usleep_range(20, 100);
+	} while (walk->busy);
+}
+
+/* Counts each pool once, on its owner's CPU if it has one. */
+static void walk_arena(struct py_walk *walk)
+{
+	struct py_arena *arena = walk->arena;
+	u64 rest;
+
+	walk->stats->arenas++;
+	walk->stats->headers++;
+	walk->todo = GENMASK_ULL(PY_ARENA_POOLS, 1);
+	while (walk->todo) {
+		for (rest = walk->todo; rest; rest &= rest - 1) {
+			unsigned int i = __ffs64(rest);
+			unsigned int owner = READ_ONCE(arena->owner[i]);
+
+			if (!(walk->todo & BIT_ULL(i)))
+				continue;	/* with another of its owner */
+			if (owner != PY_NOBODY) {
+				walk_on(owner, walk_pools, walk);
+				continue;
+			}
+			if (READ_ONCE(arena->class[i]) == PY_CLASS_GONE)
+				walk->stats->gone++;
+			else
+				walk->stats->unused++;
+			walk->todo &= ~BIT_ULL(i);
+		}
+		cond_resched();
+	}
+}
+
+/**
+ * pyheap_walk() - count what a heap has, by looking at all of it
+ * @heap: the heap
+ * @stats: filled in
+ *
+ * Each pool is counted once, as its owner sees it between two operations, so
+ * that pyheap_stats_total() equals the size of the arenas at any time. Blocks
+ * that move meanwhile may be seen in transit and at home, or not at all. No
+ * CPU is held up for longer than it takes to count PY_WALK_BLOCKS.
+ *
+ * Context: May sleep; takes the CPU hotplug lock.
+ * Return: 0.
+ */
+int pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
+{
+	struct py_walk walk = { .heap = heap, .stats = stats };
+	unsigned int cpu, i, j;
+	int nid;
+
+	memset(stats, 0, sizeof(*stats));
+	cpus_read_lock();
+	for_each_arena(walk.arena, heap)
+		walk_arena(&walk);
+	for_each_online_cpu(cpu)
+		walk_on(cpu, walk_outbox, &walk);
+	cpus_read_unlock();
+
+	for_each_possible_cpu(cpu) {
+		const struct pyheap_cpu *hc = per_cpu_ptr(heap->cpu, cpu);
+
+		for (i = 0; i < PY_NR_EVENTS; i++)
+			stats->event[i] += READ_ONCE(hc->event[i]);
+		for (i = 0; i < PY_NR_REASONS; i++)
+			for (j = 0; j < PY_NR_SIZES; j++)
+				stats->fall[i][j] += READ_ONCE(hc->fall[i][j]);
+	}
+	for_each_node(nid) {
+		struct pyheap_node *node = heap->node[nid];
+
+		spin_lock_irq(&node->lock);
+		stats->arenas_total += node->arenas_total;
+		stats->arenas_reclaimed += node->arenas_reclaimed;
+		stats->arenas_failed += node->arenas_failed;
+		stats->pages_back += node->pages_back;
+		spin_unlock_irq(&node->lock);
+	}
+	stats->arenas_highwater = atomic_long_read(&heap->highwater);
+	return 0;
+}
+PY_EXPORT_INTERNAL(pyheap_walk);
+
+/**
+ * pyheap_default() - the heap that pyalloc() uses
+ *
+ * Context: Any.
+ * Return: The heap.
+ */
+struct pyheap *pyheap_default(void)
+{
+	return &py_default;
+}
+PY_EXPORT_INTERNAL(pyheap_default);
+
+/**
+ * pyalloc_test_busy() - run a function while this CPU is "busy"
+ * @fn: makes an interrupt happen on this CPU, and waits for it
+ * @arg: for @fn
+ *
+ * For tests: what an interrupt meets within the few instructions that "busy"
+ * is taken for.
+ *
+ * Context: Task.
+ * Return: Whether "busy" was free, as it must be in a task.
+ */
+bool pyalloc_test_busy(void (*fn)(void *arg), void *arg)
+{
+	struct py_cpu *c;
+	bool got;
+
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	got = busy_trylock(c);
+	if (got) {
+		fn(arg);
+		busy_unlock(c);
+	}
+	preempt_enable();
+	return got;
+}
+PY_EXPORT_INTERNAL(pyalloc_test_busy);
+
+/* ---- debugfs --------------------------------------------------------------------- */
+
+static const char * const py_reason_name[] = {
+	[PY_FALL_SIZE] = "above 512 bytes",
+	[PY_FALL_GFP] = "flags of kmalloc's",
+	[PY_FALL_NESTED] = "in an interrupt, busy",
+	[PY_FALL_RESERVE] = "memory reserves",
+	[PY_FALL_ARENA] = "no arena",
+};
+static_assert(ARRAY_SIZE(py_reason_name) == PY_NR_REASONS);
+
+static const char * const py_event_name[] = {
+	[PY_EV_SLOW_ALLOC] = "slow allocations",
+	[PY_EV_CARVE] = "virgin blocks carved, times",
+	[PY_EV_POOL_EVENT] = "slow frees",
+	[PY_EV_NODE_TAKE] = "pools taken, node locks",
+	[PY_EV_NODE_BACK] = "pools handed back, node locks",
+	[PY_EV_CHAIN] = "remote batches arrived",
+	[PY_EV_CHAIN_BLOCKS] = "blocks in remote batches",
+	[PY_EV_FORWARD] = "remote batches forwarded",
+	[PY_EV_NESTED_FREE] = "frees in an interrupt, busy",
+	[PY_EV_BUSY_IN_TASK] = "busy found in a task (bug)",
+	[PY_EV_BAD_FREE] = "frees refused",
+};
+static_assert(ARRAY_SIZE(py_event_name) == PY_NR_EVENTS);
+
+static void show_ledger(struct seq_file *m, const char *name, u64 value)
+{
+	seq_printf(m, "%-36s = %20llu\n", name, value);
+}
+
+/* The ledger line "N things * size". */
+static u64 show_product(struct seq_file *m, u64 n, const char *things, u64 size)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "%llu %s * %llu bytes", n, things, size);
+	show_ledger(m, name, n * size);
+	return n * size;
+}
+
+static void show_classes(struct seq_file *m, const struct pyheap_stats *stats)
+{
+	unsigned int i;
+
+	seq_printf(m, "Small block threshold = %d, in %d size classes.\n\n",
+		   PYALLOC_MAX, PYALLOC_NR_CLASSES);
+	seq_puts(m, "class   size   num pools   blocks in use  avail blocks\n"
+		    "-----   ----   ---------   -------------  ------------\n");
+	for (i = 0; i < PYALLOC_NR_CLASSES; i++) {
+		const struct py_class_stats *s = &stats->class[i];
+
+		if (s->pools)
+			seq_printf(m, "%5u %6u %11llu %15llu %13llu\n", i,
+				   py_class_size(i), s->pools,
+				   s->handed_out - s->transit,
+				   s->free + s->virgin);
+	}
+	seq_putc(m, '\n');
+}
+
+static void show_ledgers(struct seq_file *m, const struct pyheap_stats *stats)
+{
+	u64 used = 0, avail = 0, transit = 0, virgin = 0, tails = 0;
+	unsigned int i;
+
+	for (i = 0; i < PYALLOC_NR_CLASSES; i++) {
+		const struct py_class_stats *s = &stats->class[i];
+		unsigned int size = py_class_size(i);
+
+		used += (s->handed_out - s->transit) * size;
+		avail += s->free * size;
+		transit += s->transit * size;
+		virgin += s->virgin * size;
+		tails += s->pools * (PY_POOL_SIZE % size);
+	}
+	show_ledger(m, "# arenas allocated total", stats->arenas_total);
+	show_ledger(m, "# arenas reclaimed", stats->arenas_reclaimed);
+	show_ledger(m, "# arenas highwater mark", stats->arenas_highwater);
+	show_ledger(m, "# arenas allocated current", stats->arenas);
+	show_product(m, stats->arenas, "arenas", PY_ARENA_SIZE);
+	seq_putc(m, '\n');
+	show_ledger(m, "# bytes in allocated blocks", used);
+	show_ledger(m, "# bytes in available blocks", avail);
+	show_ledger(m, "# bytes in in-transit blocks", transit);
+	show_ledger(m, "# bytes in virgin blocks", virgin);
+	show_product(m, stats->unused, "unused pools", PY_POOL_SIZE);
+	show_product(m, stats->gone, "pools given back", PY_POOL_SIZE);
+	show_ledger(m, "# bytes lost to arena headers",
+		    stats->headers * PY_POOL_SIZE);
+	show_ledger(m, "# bytes lost to quantization", tails);
+	show_ledger(m, "Total", pyheap_stats_total(stats));
+	seq_printf(m, "The total %s what the arenas have.\n\n",
+		   pyheap_stats_total(stats) == stats->arenas * PY_ARENA_SIZE ?
+		   "is" : "IS NOT");
+}
+
+static void show_events(struct seq_file *m, const struct pyheap_stats *stats)
+{
+	unsigned int i, j;
+
+	seq_puts(m, "requests served by kmalloc      <=512    <=1024    <=2048    <=4096    <=8192    larger\n");
+	for (i = 0; i < PY_NR_REASONS; i++) {
+		seq_printf(m, "%-26s", py_reason_name[i]);
+		for (j = 0; j < PY_NR_SIZES; j++)
+			seq_printf(m, " %9llu", stats->fall[i][j]);
+		seq_putc(m, '\n');
+	}
+	seq_putc(m, '\n');
+	for (i = 0; i < PY_NR_EVENTS; i++)
+		show_ledger(m, py_event_name[i], stats->event[i]);
+	show_ledger(m, "unused pools kept by CPUs", stats->spare);
+	show_ledger(m, "page allocator: arenas", stats->arenas_total);
+	show_ledger(m, "page allocator: refusals", stats->arenas_failed);
+	show_ledger(m, "page allocator: pages given back", stats->pages_back);
+	show_ledger(m, "free lists found corrupt", stats->corrupt);
+}
+
+static int stats_show(struct seq_file *m, void *unused)
+{
+	struct pyheap_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
+
+	if (!stats)
+		return -ENOMEM;
+	pyheap_walk(&py_default, stats);
+	show_classes(m, stats);
+	show_ledgers(m, stats);
+	show_events(m, stats);
+	kfree(stats);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+/* What a pool looks like from far away; its owner may be changing it. */
+static char pool_char(const struct py_arena *arena, unsigned int i)
+{
+	unsigned int class = READ_ONCE(arena->class[i]);
+	struct py_pool pool = {
+		.left = READ_ONCE(arena->pool[i].left),
+		.state = READ_ONCE(arena->pool[i].state),
+	};
+
+	if (class == PY_CLASS_HEADER)
+		return 'H';
+	if (class == PY_CLASS_GONE)
+		return '-';
+	if (class >= PYALLOC_NR_CLASSES)
+		return READ_ONCE(arena->owner[i]) == PY_NOBODY ? '.' : ':';
+	if (pool.state == PY_POOL_FULL)
+		return '#';
+	return '0' + min(pool_count(&pool, class) * 10 / py_class_blocks(class),
+			 9U);
+}
+
+static int arenas_show(struct seq_file *m, void *unused)
+{
+	struct py_arena *arena;
+	unsigned int i, n = 0;
+
+	seq_puts(m, "One line an arena, one character a page:\n"
+		    "  H header   . unused   : unused, kept by a CPU   - given back\n"
+		    "  0-9 tenths of the blocks in use   # full\n\n");
+	for_each_arena(arena, &py_default) {
+		seq_printf(m, "%6u node %d ", n++, arena->node->nid);
+		for (i = 0; i < PY_ARENA_PAGES; i++)
+			seq_putc(m, pool_char(arena, i));
+		seq_putc(m, '\n');
+		cond_resched();
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(arenas);
+
+/* "1" trims; nothing else is understood. */
+static ssize_t trim_write(struct file *file, const char __user *buf,
+			  size_t count, loff_t *pos)
+{
+	unsigned int value;
+	int err = kstrtouint_from_user(buf, count, 0, &value);
+
+	if (err)
+		return err;
+	if (value != 1)
+		return -EINVAL;
+	pyalloc_trim();
+	return count;
+}
+
+static const struct file_operations trim_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = trim_write,
+};
+
+static void debugfs_add(void)
+{
+	py_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
+	debugfs_create_file("stats", 0400, py_debugfs, NULL, &stats_fops);
+	debugfs_create_file("arenas", 0400, py_debugfs, NULL, &arenas_fops);
+	debugfs_create_file("trim", 0200, py_debugfs, NULL, &trim_fops);
+}
+
+/* ---- Load and unload ---------------------------------------------------------------- */
+
+static void heap_exit(struct pyheap *heap)
+{
+	int nid;
+
+	if (!heap->node)
+		return;
+	for_each_node(nid)
+		kfree(heap->node[nid]);
+	kfree(heap->node);
+}
+
+static int heap_init(struct pyheap *heap)
+{
+	unsigned int cpu, i;
+	int nid;
+
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < PYALLOC_NR_CLASSES; i++)
+			per_cpu_ptr(heap->cpu, cpu)->cur[i] = &py_no_pool;
+	heap->node = kcalloc(nr_node_ids, sizeof(*heap->node), GFP_KERNEL);
+	if (!heap->node)
+		return -ENOMEM;
+	for_each_node(nid) {
+		struct pyheap_node *node = kzalloc_node(sizeof(*node),
+							GFP_KERNEL, nid);
+
+		if (!node) {
+			heap_exit(heap);
+			return -ENOMEM;
+		}
+		spin_lock_init(&node->lock);
+		INIT_LIST_HEAD(&node->arenas);
+		node->nid = nid;
+		node->heap = heap;
+		node->retry = jiffies;
+		heap->node[nid] = node;
+	}
+	list_add_tail_rcu(&heap->list, &py_heaps);
+	return 0;
+}
+
+static int map_init(void)
+{
+	py_map.base = PAGE_OFFSET;
+	if (!IS_ALIGNED(py_map.base, PY_ARENA_SIZE)) {
+		pr_err("the direct map does not start at a multiple of %lu KiB\n",
+		       PY_ARENA_SIZE / 1024);
+		return -ENODEV;
+	}
+	py_map.len = DIV_ROUND_UP((unsigned long)high_memory - py_map.base,
+				  PY_ARENA_SIZE);
+	py_map.mark = vzalloc(py_map.len);
+	return py_map.mark ? 0 : -ENOMEM;
+}
+
+static void cpus_init(void)
+{
+	unsigned long key = get_random_u64();
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct py_cpu *c = &per_cpu(py_cpu, cpu);
+
+		c->id = cpu;
+		c->key = key;
+		init_llist_head(&c->inbox);
+		INIT_CSD(&c->csd, visit_ipi, c);
+	}
+}
+
+/* Nothing is started any more, and nothing runs, when this returns. */
+static void reaper_stop(void)
+{
+	unsigned int cpu;
+
+	WRITE_ONCE(py_reaper.closing, true);
+	irq_work_sync(&py_reaper.kick);
+	cancel_delayed_work_sync(&py_reaper.work);
+	for_each_possible_cpu(cpu)
+		while (smp_load_acquire(&per_cpu(py_cpu, cpu).visit_pending))
+			usleep_range(20, 100);
+}
+
+static int __init pyalloc_init(void)
+{
+	int err;
+
+	cpus_init();
+	py_reaper.kick = IRQ_WORK_INIT_HARD(reaper_kick);
+	INIT_DELAYED_WORK(&py_reaper.work, reaper_work);
+	py_reaper.wq = alloc_workqueue("pyalloc", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				       1);
+	if (!py_reaper.wq)
+		return -ENOMEM;
+	err = map_init();
+	if (err)
+		goto out_wq;
+	err = heap_init(&py_default);
+	if (err)
+		goto out_map;
+	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "pyalloc:dead",
+					NULL, py_cpu_dead);
+	if (err < 0)
+		goto out_heap;
+	py_cpuhp = err;
+	py_shrinker = py_shrinker_add(shrink_count, shrink_scan);
+	if (IS_ERR(py_shrinker)) {
+		err = PTR_ERR(py_shrinker);
+		goto out_cpuhp;
+	}
+	debugfs_add();
+	pr_info("loaded: %d size classes up to %d bytes, arenas of %lu KiB\n",
+		PYALLOC_NR_CLASSES, PYALLOC_MAX, PY_ARENA_SIZE / 1024);
+	return 0;
+
+out_cpuhp:
+	cpuhp_remove_state_nocalls(py_cpuhp);
+out_heap:
+	heap_exit(&py_default);
+out_map:
+	vfree(py_map.mark);
+out_wq:
+	destroy_workqueue(py_reaper.wq);
+	return err;
+}
+
+/* Nobody has our functions any more. Says who left blocks behind, if anyone. */
+static void report_live(const struct pyheap_stats *stats)
+{
+	unsigned int i;
+
+	WARN(1, "pyalloc: unloaded with live blocks; %llu arenas are leaked\n",
+	     stats->arenas);
+	for (i = 0; i < PYALLOC_NR_CLASSES; i++)
+		if (stats->class[i].handed_out)
+			pr_warn("live: %llu blocks of %u bytes in %llu pools\n",
+				stats->class[i].handed_out, py_class_size(i),
+				stats->class[i].pools);
+}
+
+static void __exit pyalloc_exit(void)
+{
+	struct pyheap_stats *stats;
+
+	debugfs_remove(py_debugfs);
+	py_shrinker_remove(py_shrinker);
+	cpuhp_remove_state_nocalls(py_cpuhp);
+	pyalloc_trim();
+	reaper_stop();
+
+	/* Live blocks stay mapped as they are: better a leak than a use after free. */
+	stats = kmalloc(sizeof(*stats), GFP_KERNEL | __GFP_NOFAIL);
+	pyheap_walk(&py_default, stats);
+	if (stats->arenas)
+		report_live(stats);
+	else
+		pr_info("unloaded: all %llu arenas returned, no block left\n",
+			stats->arenas_total);
+	kfree(stats);
+
+	rcu_barrier();
+	heap_exit(&py_default);
+	vfree(py_map.mark);
+	destroy_workqueue(py_reaper.wq);
+}
+
+module_init(pyalloc_init);
+module_exit(pyalloc_exit);
+MODULE_DESCRIPTION("CPython's small-object allocator for kernel modules");
+MODULE_AUTHOR("The pyalloc developers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");
