@@ -7,6 +7,9 @@
 CACHE=${PYALLOC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pyalloc}
 JOBS=$(nproc)
 
+# What a "make check" was called with is not meant for the kernels' makefiles.
+unset MAKEFLAGS MAKEOVERRIDES MFLAGS
+
 say()
 {
 	echo "lab: $*" >&2
