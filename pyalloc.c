@@ -26,7 +26,7 @@
  *   SPARE     the CPU's spare         owner, busy        -> CURRENT; idle ->
  *                                                        UNUSED
  *   UNUSED    node->back, then        anyone, node lock  taken -> SPARE; its
- *             arena->unused                              page given back: gone
+ *             arena->unused                              page given back
  *   gone      arena->gone             nobody             with the arena
  *
  * A pool with a block in use or in transit is never UNUSED. So its arena stays
@@ -53,11 +53,9 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
-#include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/topology.h>
-#include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
@@ -268,7 +266,7 @@ static size_t py_block_size(const void *p)
  */
 static void reaper_arm(void)
 {
-	smp_mb();
+	smp_mb();	/* pairs with reaper_work() */
 	if (!READ_ONCE(py_reaper.armed) && !xchg(&py_reaper.armed, 1))
 		irq_work_queue(&py_reaper.kick);
 }
@@ -583,9 +581,9 @@ static unsigned long arena_give_back(struct py_arena *arena)
 }
 
 /*
- * Walks the arenas of @heap. Each is pinned while the caller has it: it is not
- * released, but its pools go on changing. Start with NULL; when a walk ends
- * early, arena_unpin() the last one.
+ * Walks the arenas of @heap: the first after NULL, NULL after the last. Each is
+ * pinned while the caller has it: it is not released, but its pools go on
+ * changing.
  */
 static void arena_unpin(struct py_arena *arena)
 {
@@ -605,28 +603,25 @@ static struct py_arena *arena_next(struct pyheap *heap, struct py_arena *prev)
 	struct pyheap_node *node = prev ? prev->node : NULL;
 	int nid = node ? node->nid : first_node(node_possible_map);
 	struct py_arena *arena = NULL;
+	unsigned long flags;
 
 	for (; nid < MAX_NUMNODES && !arena;
 	     nid = next_node(nid, node_possible_map)) {
 		struct list_head *pos;
 
 		node = heap->node[nid];
-		spin_lock_irq(&node->lock);
+		spin_lock_irqsave(&node->lock, flags);
 		pos = prev && prev->node == node ? &prev->all : &node->arenas;
 		if (!list_is_last(pos, &node->arenas)) {
 			arena = list_entry(pos->next, struct py_arena, all);
 			arena->pins++;
 		}
-		spin_unlock_irq(&node->lock);
+		spin_unlock_irqrestore(&node->lock, flags);
 	}
 	if (prev)
 		arena_unpin(prev);
 	return arena;
 }
-
-#define for_each_arena(arena, heap) \
-	for ((arena) = arena_next(heap, NULL); (arena); \
-	     (arena) = arena_next(heap, arena))
 
 /* ---- Pools: their owner, under busy -------------------------------------- */
 
@@ -777,12 +772,11 @@ static void pool_event(struct py_cpu *c, struct pyheap_cpu *hc,
 
 /* ---- Outbox and inbox ---------------------------------------------------- */
 
+/* Not under "busy". */
 static void bad_free(struct pyheap *heap, const char *what)
 {
-	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
-
 	py_event(heap, PY_EV_BAD_FREE);
-	WARN_RATELIMIT(__ratelimit(&limit), "pyalloc: %s\n", what);
+	WARN_RATELIMIT(1, "pyalloc: %s\n", what);
 }
 
 static u32 chain_pack(const struct py_chain *chain)
@@ -814,7 +808,8 @@ static bool pool_splice(struct py_cpu *c, struct py_pool *pool,
 	unsigned int class = arena->class[py_pool_index(pool)];
 	unsigned int count = pool_count(pool, class);
 
-	if (unlikely(chain.count > count))	/* a double free */
+	/* A double free; the second may meet a pool that is no longer used. */
+	if (unlikely(class >= PYALLOC_NR_CLASSES || chain.count > count))
 		return false;
 	hc->event[PY_EV_CHAIN]++;
 	hc->event[PY_EV_CHAIN_BLOCKS] += chain.count;
@@ -877,12 +872,13 @@ static void chain_send(struct py_cpu *c, struct py_chain chain)
 {
 	struct py_arena *arena = py_arena_of(chain.first);
 	unsigned int i = py_index_of(chain.first);
+	unsigned int owner = READ_ONCE(arena->owner[i]);
 	bool sane;
 
-	if (READ_ONCE(arena->owner[i]) == c->id)
+	if (owner == c->id)
 		sane = pool_splice(c, &arena->pool[i], chain);
 	else
-		sane = remote_push(c, arena, i, chain);
+		sane = owner != PY_NOBODY && remote_push(c, arena, i, chain);
 	if (unlikely(!sane))
 		this_cpu_inc(arena->heap->cpu->event[PY_EV_BAD_FREE]);
 }
@@ -1082,7 +1078,7 @@ static void *alloc_from_node(struct pyheap *heap, unsigned int class, gfp_t gfp)
 	struct py_pool *taken[2];
 	struct py_cpu *c;
 	struct pyheap_cpu *hc;
-	void *block = NULL;
+	void *block;
 
 	/* Others may be faster to the pools of the first arena we add. */
 	if (!node_take(node, taken) &&
@@ -1092,14 +1088,18 @@ static void *alloc_from_node(struct pyheap *heap, unsigned int class, gfp_t gfp)
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
 	hc = this_cpu_ptr(heap->cpu);
-	/* This context was let in before: no other can have been interrupted. */
-	if (likely(busy_trylock(c))) {
+	/* This context was let in once: it has not interrupted a section. */
+	if (WARN_ON_ONCE(!busy_trylock(c))) {
+		pool_to_unused(taken[0]);
 		if (taken[1])
-			pool_to_spare(c, hc, taken[1]);
-		pool_to_spare(c, hc, taken[0]);
-		block = alloc_local(c, hc, class);
-		busy_unlock(c);
+			pool_to_unused(taken[1]);
+		return alloc_nested(heap, class, gfp);
 	}
+	if (taken[1])
+		pool_to_spare(c, hc, taken[1]);
+	pool_to_spare(c, hc, taken[0]);
+	block = alloc_local(c, hc, class);
+	busy_unlock(c);
 	preempt_enable();
 	return block_init(block, class, gfp);
 }
@@ -1184,21 +1184,22 @@ static noinline void free_event(struct py_cpu *c, struct py_pool *pool)
 	struct pyheap *heap = arena->heap;
 	struct pyheap_cpu *hc = this_cpu_ptr(heap->cpu);
 	unsigned int class = arena->class[py_pool_index(pool)];
-	bool stale = pool->state == PY_POOL_SPARE;
+	bool full = pool->state == PY_POOL_FULL;
+	bool sane = full || pool->state == PY_POOL_USED;
 
-	if (unlikely(stale)) {
+	if (likely(sane)) {
+		pool_event(c, hc, pool, class,
+			   full ? py_class_blocks(class) - 1 : 0);
+	} else {			/* as if it had not been */
 		pool->left = 1;
-		pool->free = NULL;
-	} else {
-		pool_event(c, hc, pool, class, pool->state == PY_POOL_FULL ?
-			   py_class_blocks(class) - 1 : 0);
+		pool->free = get_next(c, pool->free);
 	}
 	busy_unlock(c);
 	preempt_enable();
-	if (unlikely(stale))
-		bad_free(heap, "free of a block in an unused pool");
-	else
+	if (likely(sane))
 		heap_collect(heap);
+	else
+		bad_free(heap, "free of a block that is not in use");
 }
 
 /*
@@ -1219,7 +1220,7 @@ static noinline void free_elsewhere(struct py_cpu *c, void *p, bool nested)
 		else
 			bad_free(heap, class == PY_CLASS_HEADER ?
 				 "free of an arena's header" :
-				 "free of a block in an unused pool");
+				 "free of a block that is not in use");
 		return;
 	}
 	if (unlikely(nested)) {
@@ -1461,7 +1462,7 @@ static void visit_here(u8 what)
 	bool left = false;
 
 	if (!busy_trylock(c)) {
-		c->visit_again = 1;
+		WRITE_ONCE(c->visit_again, 1);
 		return;
 	}
 	c->visiting = 1;
@@ -1477,6 +1478,9 @@ static void visit_here(u8 what)
 		WRITE_ONCE(c->dirty, left);
 	}
 	c->visiting = 0;
+	if (((what & PY_VISIT_FLUSH) && outbox_any(c)) ||
+	    ((what & PY_VISIT_DRAIN) && inbox_any(c)))
+		WRITE_ONCE(c->visit_again, 1);
 	busy_unlock(c);
 }
 
@@ -1485,6 +1489,7 @@ static void visit_ipi(void *arg)
 	struct py_cpu *c = arg;
 
 	visit_here(c->visit_what);
+	/* What it moved is seen by who sees that it is done: visit_cpus(). */
 	smp_store_release(&c->visit_pending, 0);
 }
 
@@ -1505,7 +1510,7 @@ static void visit_cpus(u8 what, bool all)
 	for_each_online_cpu(cpu) {
 		struct py_cpu *c = &per_cpu(py_cpu, cpu);
 
-		c->visit_again = all || cpu_pending(c);
+		WRITE_ONCE(c->visit_again, all || cpu_pending(c));
 	}
 	do {
 		waiting = false;
@@ -1517,9 +1522,9 @@ static void visit_cpus(u8 what, bool all)
 				waiting = true;
 				continue;
 			}
-			if (!c->visit_again)
+			if (!READ_ONCE(c->visit_again))
 				continue;
-			c->visit_again = 0;
+			WRITE_ONCE(c->visit_again, 0);
 			c->visit_what = what;
 			c->visit_pending = 1;
 			if (smp_call_function_single_async(cpu, &c->csd))
@@ -1621,13 +1626,13 @@ static void reaper_work(struct work_struct *work)
 /* Gives back all unused pages: empty arenas, and those in pinned ones. */
 static unsigned long heap_give_back(struct pyheap *heap)
 {
-	struct py_arena *arena;
+	struct py_arena *arena = NULL;
 	unsigned long pages = 0;
 	int nid;
 
 	for_each_node(nid)
 		pages += node_release_kept(heap->node[nid]);
-	for_each_arena(arena, heap)
+	while ((arena = arena_next(heap, arena)))
 		pages += arena_give_back(arena);
 	return pages;
 }
@@ -1719,10 +1724,10 @@ static void pool_adopt(struct py_cpu *c, struct py_arena *arena, unsigned int i,
 static void heap_adopt(struct pyheap *heap, unsigned int cpu)
 {
 	struct pyheap_cpu *dead = per_cpu_ptr(heap->cpu, cpu);
-	struct py_arena *arena;
+	struct py_arena *arena = NULL;
 	unsigned int i;
 
-	for_each_arena(arena, heap) {
+	while ((arena = arena_next(heap, arena))) {
 		for (i = 1; i < PY_ARENA_PAGES; i++) {
 			struct py_cpu *c;
 
@@ -1938,16 +1943,21 @@ int pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 {
 	struct py_walk walk = { .heap = heap, .stats = stats };
 	unsigned int cpu, i, j;
+	unsigned long flags;
 	int nid;
 
 	memset(stats, 0, sizeof(*stats));
 	cpus_read_lock();
-	for_each_arena(walk.arena, heap)
+	while ((walk.arena = arena_next(heap, walk.arena)))
 		walk_arena(&walk);
 	for_each_online_cpu(cpu)
 		walk_on(cpu, walk_outbox, &walk);
 	cpus_read_unlock();
 
+	/* A block may have been allocated and freed again after its pool. */
+	for (i = 0; i < PYALLOC_NR_CLASSES; i++)
+		stats->class[i].transit = min(stats->class[i].transit,
+					      stats->class[i].handed_out);
 	for_each_possible_cpu(cpu) {
 		const struct pyheap_cpu *hc = per_cpu_ptr(heap->cpu, cpu);
 
@@ -1960,17 +1970,17 @@ int pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 	for_each_node(nid) {
 		struct pyheap_node *node = heap->node[nid];
 
-		spin_lock_irq(&node->lock);
+		spin_lock_irqsave(&node->lock, flags);
 		stats->arenas_total += node->arenas_total;
 		stats->arenas_reclaimed += node->arenas_reclaimed;
 		stats->arenas_failed += node->arenas_failed;
 		stats->pages_back += node->pages_back;
-		spin_unlock_irq(&node->lock);
+		spin_unlock_irqrestore(&node->lock, flags);
 	}
 	stats->arenas_highwater = atomic_long_read(&heap->highwater);
 	return 0;
 }
-PY_EXPORT_INTERNAL(pyheap_walk);
+EXPORT_SYMBOL_INTERNAL(pyheap_walk);
 
 /**
  * pyheap_default() - the heap that pyalloc() uses
@@ -1982,7 +1992,7 @@ struct pyheap *pyheap_default(void)
 {
 	return &py_default;
 }
-PY_EXPORT_INTERNAL(pyheap_default);
+EXPORT_SYMBOL_INTERNAL(pyheap_default);
 
 /**
  * pyalloc_test_busy() - run a function while this CPU is "busy"
@@ -2010,7 +2020,7 @@ bool pyalloc_test_busy(void (*fn)(void *arg), void *arg)
 	preempt_enable();
 	return got;
 }
-PY_EXPORT_INTERNAL(pyalloc_test_busy);
+EXPORT_SYMBOL_INTERNAL(pyalloc_test_busy);
 
 /* ---- debugfs --------------------------------------------------------------------- */
 
@@ -2021,6 +2031,7 @@ static const char * const py_reason_name[] = {
 	[PY_FALL_RESERVE] = "memory reserves",
 	[PY_FALL_ARENA] = "no arena",
 };
+
 static_assert(ARRAY_SIZE(py_reason_name) == PY_NR_REASONS);
 
 static const char * const py_event_name[] = {
@@ -2036,6 +2047,7 @@ static const char * const py_event_name[] = {
 	[PY_EV_BUSY_IN_TASK] = "busy found in a task (bug)",
 	[PY_EV_BAD_FREE] = "frees refused",
 };
+
 static_assert(ARRAY_SIZE(py_event_name) == PY_NR_EVENTS);
 
 static void show_ledger(struct seq_file *m, const char *name, u64 value)
@@ -2168,13 +2180,13 @@ static char pool_char(const struct py_arena *arena, unsigned int i)
 
 static int arenas_show(struct seq_file *m, void *unused)
 {
-	struct py_arena *arena;
+	struct py_arena *arena = NULL;
 	unsigned int i, n = 0;
 
 	seq_puts(m, "One line an arena, one character a page:\n"
 		    "  H header   . unused   : unused, kept by a CPU   - given back\n"
 		    "  0-9 tenths of the blocks in use   # full\n\n");
-	for_each_arena(arena, &py_default) {
+	while ((arena = arena_next(&py_default, arena))) {
 		seq_printf(m, "%6u node %d ", n++, arena->node->nid);
 		for (i = 0; i < PY_ARENA_PAGES; i++)
 			seq_putc(m, pool_char(arena, i));
@@ -2267,7 +2279,7 @@ static int map_init(void)
 	}
 	py_map.len = DIV_ROUND_UP((unsigned long)high_memory - py_map.base,
 				  PY_ARENA_SIZE);
-	py_map.mark = vzalloc(py_map.len);
+	py_map.mark = kvzalloc(py_map.len, GFP_KERNEL);
 	return py_map.mark ? 0 : -ENOMEM;
 }
 
@@ -2295,7 +2307,7 @@ static void reaper_stop(void)
 	irq_work_sync(&py_reaper.kick);
 	cancel_delayed_work_sync(&py_reaper.work);
 	for_each_possible_cpu(cpu)
-		while (smp_load_acquire(&per_cpu(py_cpu, cpu).visit_pending))
+		while (READ_ONCE(per_cpu(py_cpu, cpu).visit_pending))
 			usleep_range(20, 100);
 }
 
@@ -2336,7 +2348,7 @@ out_cpuhp:
 out_heap:
 	heap_exit(&py_default);
 out_map:
-	vfree(py_map.mark);
+	kvfree(py_map.mark);
 out_wq:
 	destroy_workqueue(py_reaper.wq);
 	return err;
@@ -2362,9 +2374,9 @@ static void __exit pyalloc_exit(void)
 
 	debugfs_remove(py_debugfs);
 	py_shrinker_remove(py_shrinker);
-	cpuhp_remove_state_nocalls(py_cpuhp);
 	pyalloc_trim();
 	reaper_stop();
+	cpuhp_remove_state_nocalls(py_cpuhp);
 
 	/* Live blocks stay mapped as they are: better a leak than a use after free. */
 	stats = kmalloc(sizeof(*stats), GFP_KERNEL | __GFP_NOFAIL);
@@ -2378,7 +2390,7 @@ static void __exit pyalloc_exit(void)
 
 	rcu_barrier();
 	heap_exit(&py_default);
-	vfree(py_map.mark);
+	kvfree(py_map.mark);
 	destroy_workqueue(py_reaper.wq);
 }
 

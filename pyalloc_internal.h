@@ -6,6 +6,7 @@
 #ifndef PYALLOC_INTERNAL_H
 #define PYALLOC_INTERNAL_H
 
+#include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/cache.h>
 #include <linux/list.h>
@@ -20,9 +21,9 @@
 
 /* A pool is one page; an arena is 64 of them, naturally aligned. */
 #define PY_POOL_SHIFT		12
-#define PY_POOL_SIZE		(1UL << PY_POOL_SHIFT)
+#define PY_POOL_SIZE		BIT(PY_POOL_SHIFT)
 #define PY_ARENA_SHIFT		18
-#define PY_ARENA_SIZE		(1UL << PY_ARENA_SHIFT)
+#define PY_ARENA_SIZE		BIT(PY_ARENA_SHIFT)
 #define PY_ARENA_ORDER		(PY_ARENA_SHIFT - PY_POOL_SHIFT)
 #define PY_ARENA_PAGES		(1U << PY_ARENA_ORDER)
 
@@ -268,7 +269,7 @@ struct py_cpu {
 	call_single_data_t csd;
 	u8 visit_what;
 	u8 visit_pending;	/* cleared by the CPU when it is done */
-	u8 visit_again;		/* it found "busy" taken */
+	u8 visit_again;		/* "busy" was taken, or there is more */
 };
 
 static inline struct py_arena *py_arena_of(const void *p)
