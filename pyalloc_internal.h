@@ -25,7 +25,7 @@
 #define PY_ARENA_SHIFT		18
 #define PY_ARENA_SIZE		BIT(PY_ARENA_SHIFT)
 #define PY_ARENA_ORDER		(PY_ARENA_SHIFT - PY_POOL_SHIFT)
-#define PY_ARENA_PAGES		(1U << PY_ARENA_ORDER)
+#define PY_ARENA_PAGES		64U
 
 /* Page 0 of an arena holds its header, so one pool less than pages. */
 #define PY_ARENA_POOLS		(PY_ARENA_PAGES - 1)
@@ -52,7 +52,8 @@
 
 static_assert(PAGE_SIZE == PY_POOL_SIZE, "a pool is one 4 KiB page");
 static_assert(BITS_PER_LONG == 64, "pyalloc needs a 64-bit kernel");
-static_assert(NR_CPUS < PY_NOBODY, "a CPU number must fit py_arena.owner[]");
+static_assert(PY_ARENA_SIZE == PY_ARENA_PAGES * PY_POOL_SIZE);
+static_assert(CONFIG_NR_CPUS < PY_NOBODY, "a CPU number must fit py_arena.owner[]");
 static_assert(PYALLOC_NR_CLASSES < PY_CLASS_HEADER, "a class must fit a byte");
 static_assert(PYALLOC_NR_CLASSES <= 64, "one bit a class in a u64");
 
@@ -162,7 +163,7 @@ struct py_chain {
 #define PY_CHAIN_OFFSET_MASK	0x1ffU
 
 static_assert(PY_POOL_BLOCKS - 1 <= PY_CHAIN_OFFSET_MASK);
-static_assert(PY_POOL_BLOCKS <= U32_MAX >> PY_CHAIN_COUNT_SHIFT);
+static_assert(PY_POOL_BLOCKS < BIT(32 - PY_CHAIN_COUNT_SHIFT));
 
 static inline unsigned int py_chain_count(u32 word)
 {
@@ -179,7 +180,7 @@ enum py_reason {
 	PY_NR_REASONS
 };
 
-/* Columns of the fall-through table: by size, powers of two above the first. */
+/* Columns of the table of these: by size, powers of two above the first. */
 #define PY_NR_SIZES		6
 
 /* Events off the fast path, counted on the CPU where they happen. */
