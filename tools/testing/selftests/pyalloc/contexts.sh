@@ -1,0 +1,83 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Task, softirq and hardirq at once, on all CPUs.
+
+. "$(dirname "$0")/functions.sh"
+
+# What must hold after whatever happened.
+nothing_went_wrong()
+{
+	for line in 'busy found in a task' 'frees refused' 'free lists found corrupt'; do
+		is "$line" "$(ledger "$line")" 0
+	done
+	is "Total" "$(ledger '^Total')" $(($(arenas) * ARENA))
+}
+
+nothing_left()
+{
+	ledger_is 'bytes in in-transit blocks' 0 && ledger_is 'bytes in allocated blocks' 0
+}
+
+# steps CONTEXT: the fewest that any CPU did there
+steps()
+{
+	awk -v context="$1" '$3 == context && (min == "" || $5 < min) { min = $5 }
+		END { print min + 0 }' "$DEBUGFS/test_pyalloc/storm"
+}
+
+test_a_storm_keeps_contents_intact()
+{
+	need_cpus 2
+	ask storm 4000
+	is "damaged or failed" "$(awk '{ n += $7 + $9 } END { print n }' \
+		"$DEBUGFS/test_pyalloc/storm")" 0
+	for context in task softirq hardirq; do
+		holds "steps in $context, the laziest CPU's" "$(steps $context)" -gt 1000
+	done
+	nothing_went_wrong
+}
+
+test_nothing_is_left_of_a_storm()
+{
+	need_cpus 2
+	ask storm 1000
+	eventually 1 nothing_left || fail "$(cat "$PY/stats")"
+	nothing_went_wrong
+}
+
+test_a_storm_while_trim_takes_pages_away()
+{
+	need_cpus 2
+	ask alloc 0 64 50000
+	ask thin 0 500
+	ask storm 4000 &
+	trims=0
+	while kill -0 $! 2>/dev/null; do
+		echo 1 >"$PY/trim"
+		trims=$((trims + 1))
+		sleep 0.1
+	done
+	wait $! || fail "the storm did damage"
+	holds "trims" "$trims" -gt 5
+	ask free 0 "$(held blocks)"
+	eventually 1 nothing_left || fail "$(cat "$PY/stats")"
+	nothing_went_wrong
+}
+
+test_a_storm_while_memory_is_short()
+{
+	need_cpus 2
+	[ -w /proc/sys/vm/drop_caches ] || skip "needs /proc/sys/vm/drop_caches"
+	ask storm 3000 &
+	while kill -0 $! 2>/dev/null; do
+		# 2 calls every shrinker until nothing more comes.
+		echo 2 >/proc/sys/vm/drop_caches
+		sleep 0.1
+	done
+	wait $! || fail "the storm did damage"
+	eventually 1 nothing_left || fail "$(cat "$PY/stats")"
+	nothing_went_wrong
+}
+
+run_all

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the test programs share. A program includes this file, defines functions
+# called test_..., and ends with run_all. Each of them is one KTAP result, runs in
+# a shell of its own with pyalloc and test_pyalloc freshly loaded (unless
+# the program defines setup and teardown differently), and fails by "fail", by
+# a check that does not hold, by what the kernel reports meanwhile, or if the
+# modules cannot be unloaded afterwards.
+#
+# For busybox's sh as well as for any other.
+
+LC_ALL=C
+export LC_ALL
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+TREE=${PYALLOC_TREE:-$(cd "$HERE/../../../.." && pwd)}
+PYALLOC=$TREE/pyalloc.ko
+TEST_PYALLOC=$HERE/test_mod/test_pyalloc.ko
+WORDCOUNT=$TREE/samples/wordcount/wordcount.ko
+WORDCOUNT_KMALLOC=$TREE/samples/wordcount/wordcount_kmalloc.ko
+
+DEBUGFS=/sys/kernel/debug
+PY=$DEBUGFS/pyalloc
+ARENA=262144
+ARENA_PAGES=64
+
+# Exit statuses that kselftest knows.
+KSFT_FAIL=1
+KSFT_SKIP=4
+
+# What no test may make the kernel say, unless the program expects it.
+SPLAT='BUG:|WARNING:|Oops|cut here|general protection|[Bb]ad page|KASAN|UBSAN|KFENCE|lockdep|rcu.* stall|lockup|INFO: task'
+
+#
+# Results
+#
+
+fail()
+{
+	echo "$*"
+	exit "$KSFT_FAIL"
+}
+
+skip()
+{
+	echo "$*"
+	exit "$KSFT_SKIP"
+}
+
+# is WHAT GOT WANTED
+is()
+{
+	[ "$2" = "$3" ] || fail "$1: '$2', not '$3'"
+}
+
+# holds WHAT NUMBER OPERATOR NUMBER
+holds()
+{
+	[ "$2" "$3" "$4" ] || fail "$1: not $2 $3 $4"
+}
+
+# matches WHAT TEXT REGEX
+matches()
+{
+	echo "$2" | grep -Eq -e "$3" || fail "$1: no match for '$3' in: $2"
+}
+
+# eventually SECONDS COMMAND...: soon enough is as good as at once
+eventually()
+{
+	limit=$(($1 * 10))
+	shift
+	while ! "$@"; do
+		[ "$limit" -gt 0 ] || return 1
+		limit=$((limit - 1))
+		sleep 0.1
+	done
+}
+
+#
+# The kernel's log
+#
+
+# The log may drop what user space writes too often: try until it is there.
+mark_log()
+{
+	MARK="pyalloc selftest $$ $1"
+	until dmesg | grep -q "$MARK\$"; do
+		echo "$MARK" >/dev/kmsg
+		sleep 0.2
+	done
+}
+
+# What the kernel said since the test began.
+log()
+{
+	dmesg | sed "1,/$MARK\$/d"
+}
+
+said()
+{
+	log | grep -Eq -e "$1" || fail "the kernel did not say '$1' but: $(log)"
+}
+
+#
+# Modules
+#
+
+loaded()
+{
+	grep -q "^$1 " /proc/modules
+}
+
+load()
+{
+	insmod "$@" || fail "insmod $*: refused"
+}
+
+unload()
+{
+	rmmod "$1" || fail "rmmod $1: refused"
+}
+
+# refused PARAMETER=VALUE: at insmod, in words that name the parameter
+refused()
+{
+	if insmod "$PYALLOC" "$1" 2>/dev/null; then
+		rmmod pyalloc
+		fail "$1 was accepted"
+	fi
+	log | grep -Fq "pyalloc: parameter ${1%%=*}: \"${1#*=}\" is not" ||
+		fail "$1: the kernel did not say why, but: $(log)"
+}
+
+setup()
+{
+	load "$PYALLOC"
+	load "$TEST_PYALLOC"
+}
+
+teardown()
+{
+	unload test_pyalloc
+	unload pyalloc
+	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+}
+
+# No test is worth the modules somebody else needs.
+remove_leftovers()
+{
+	for module in wordcount wordcount_kmalloc test_pyalloc pyalloc; do
+		! loaded "$module" || rmmod "$module" || :
+	done
+}
+
+#
+# test_pyalloc, and what debugfs shows
+#
+
+# ask COMMAND: of the test module
+ask()
+{
+	echo "$*" >"$DEBUGFS/test_pyalloc/do" || fail "test_pyalloc: '$*' failed"
+}
+
+# held FIELD: blocks, requested, usable
+held()
+{
+	sed -n "s/^$1 //p" "$DEBUGFS/test_pyalloc/held"
+}
+
+# ledger TEXT: the number of the ledger's line that contains it
+ledger()
+{
+	sed -n "s/^.*$1.* = *\([0-9,]*\)\$/\1/p" "$PY/stats" | tr -d , | head -n 1
+}
+
+arenas()
+{
+	ledger 'arenas allocated current'
+}
+
+ledger_is()
+{
+	[ "$(ledger "$1")" = "$2" ]
+}
+
+arenas_at_most()
+{
+	[ "$(arenas)" -le "$1" ]
+}
+
+# The kernel's own figure of slab memory that cannot be reclaimed, in bytes.
+slab()
+{
+	echo $(($(sed -n 's/^SUnreclaim: *\([0-9]*\) kB/\1/p' /proc/meminfo) * 1024))
+}
+
+# All CPUs that are online, one a line.
+cpus()
+{
+	sed -n 's/^processor[[:space:]]*: //p' /proc/cpuinfo
+}
+
+need_cpus()
+{
+	[ "$(cpus | wc -l)" -ge "$1" ] || skip "needs $1 CPUs"
+}
+
+#
+# Running
+#
+
+need()
+{
+	[ "$(id -u)" = 0 ] || skip_all "needs root"
+	[ -d "$DEBUGFS" ] && grep -q " $DEBUGFS debugfs " /proc/mounts ||
+		skip_all "needs debugfs at $DEBUGFS"
+	for file in "$PYALLOC" "$TEST_PYALLOC" "$WORDCOUNT" "$WORDCOUNT_KMALLOC"; do
+		[ -e "$file" ] || skip_all "${file#"$TREE"/} is not built"
+	done
+	! loaded pyalloc || skip_all "pyalloc is loaded, and may be in use"
+}
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit "$KSFT_SKIP"
+}
+
+no_splat()
+{
+	dmesg | grep -q "$MARK\$" || fail "the kernel's log has lost the beginning"
+	splats=$(log | grep -E -e "$SPLAT") || return 0
+	[ -n "${EXPECTED-}" ] && [ -z "$(echo "$splats" | grep -Ev -e "$EXPECTED")" ] ||
+		fail "the kernel reported: $splats"
+}
+
+run_one()
+{
+	(
+		mark_log "$1"
+		setup
+		("$1") || exit
+		teardown
+		no_splat
+	)
+}
+
+# Run all functions called test_... in the order in which they stand in the program.
+run_all()
+{
+	echo "KTAP version 1"
+	need
+	tests=$(sed -n 's/^\(test_[a-z0-9_]*\)()$/\1/p' "$0")
+	echo "1..$(echo "$tests" | wc -l)"
+	number=0
+	failed=0
+	for test in $tests; do
+		number=$((number + 1))
+		name=$(echo "${test#test_}" | tr _ ' ')
+		status=0
+		output=$(run_one "$test" 2>&1) || status=$?
+		[ -z "$output" ] || echo "$output" | sed 's/^/# /'
+		case $status in
+		0)		echo "ok $number $name" ;;
+		"$KSFT_SKIP")	echo "ok $number $name # SKIP" ;;
+		*)		echo "not ok $number $name"
+				failed=$((failed + 1)) ;;
+		esac
+		[ "$status" -eq 0 ] || remove_leftovers
+	done
+	exit $((failed > 0))
+}

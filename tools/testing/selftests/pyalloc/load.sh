@@ -1,0 +1,163 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Loading and unloading, and the module's parameters.
+
+. "$(dirname "$0")/functions.sh"
+
+# Each test here loads and unloads by itself.
+setup()
+{
+	:
+}
+
+teardown()
+{
+	! loaded pyalloc || fail "pyalloc is still loaded"
+}
+
+unload_clean()
+{
+	unload pyalloc
+	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+}
+
+# accepted PARAMETER VALUE: and shown in sysfs
+accepted()
+{
+	load "$PYALLOC" "$1=$2"
+	is "$1" "$(cat "/sys/module/pyalloc/parameters/$1")" "$2"
+	unload_clean
+}
+
+test_loads_and_says_so()
+{
+	load "$PYALLOC"
+	said 'pyalloc: loaded: 64 size classes up to 512 bytes, arenas of 256 KiB'
+	unload_clean
+}
+
+test_takes_no_arena_before_it_is_used()
+{
+	load "$PYALLOC"
+	is "arenas ever" "$(ledger 'arenas allocated total')" 0
+	unload_clean
+}
+
+test_defaults_of_the_parameters()
+{
+	load "$PYALLOC"
+	cd /sys/module/pyalloc/parameters || fail "no parameters"
+	is "reap_ms keep batch" "$(cat reap_ms keep batch | xargs)" "250 1 64"
+	unload_clean
+}
+
+test_reap_ms_takes_10_to_400()
+{
+	accepted reap_ms 10
+	accepted reap_ms 400
+}
+
+test_reap_ms_refuses_anything_else()
+{
+	for value in 9 401 0 -1 4294967306 99999999999999999999 soon 10ms ""; do
+		refused "reap_ms=$value"
+	done
+}
+
+test_keep_takes_0_to_64()
+{
+	accepted keep 0
+	accepted keep 64
+}
+
+test_keep_refuses_anything_else()
+{
+	for value in 65 -1 4294967296 99999999999999999999 all 1.5 ""; do
+		refused "keep=$value"
+	done
+}
+
+test_batch_takes_1_to_64()
+{
+	accepted batch 1
+	accepted batch 64
+}
+
+test_batch_refuses_anything_else()
+{
+	for value in 0 65 -1 4294967297 99999999999999999999 many ""; do
+		refused "batch=$value"
+	done
+}
+
+test_loads_after_a_refusal()
+{
+	refused keep=x
+	load "$PYALLOC" keep=2
+	unload_clean
+}
+
+test_parameters_cannot_be_changed_later()
+{
+	load "$PYALLOC"
+	for file in /sys/module/pyalloc/parameters/*; do
+		is "mode of $file" "$(stat -c %a "$file")" 444
+	done
+	unload_clean
+}
+
+test_does_not_unload_under_a_user()
+{
+	load "$PYALLOC"
+	load "$TEST_PYALLOC"
+	! rmmod pyalloc 2>/dev/null || fail "rmmod took it away"
+	ask alloc 0 100 1000
+	is "blocks held" "$(held blocks)" 1000
+	unload test_pyalloc
+	unload_clean
+}
+
+test_unload_tells_that_all_arenas_are_back()
+{
+	load "$PYALLOC"
+	load "$TEST_PYALLOC"
+	ask alloc 0 512 5040
+	total=$(ledger 'arenas allocated total')
+	holds "arenas for 5040 blocks of 512" "$total" -ge 10
+	unload test_pyalloc
+	unload pyalloc
+	said "pyalloc: unloaded: all $total arenas returned, no block left"
+}
+
+test_unload_right_after_frees_elsewhere()
+{
+	need_cpus 2
+	load "$PYALLOC"
+	load "$TEST_PYALLOC"
+	ask alloc 0 64 10000
+	ask free 1 10000
+	unload test_pyalloc
+	unload_clean
+}
+
+test_loads_and_unloads_20_times()
+{
+	for round in $(seq 20); do
+		load "$PYALLOC"
+		load "$TEST_PYALLOC"
+		ask alloc 0 "$((round * 25))" 500
+		unload test_pyalloc
+		unload pyalloc
+	done
+	is "clean unloads" "$(log | grep -c 'pyalloc: unloaded: all')" 20
+}
+
+test_two_loads_at_once_are_refused()
+{
+	load "$PYALLOC"
+	! insmod "$PYALLOC" 2>/dev/null || fail "loaded twice"
+	unload_clean
+}
+
+run_all
