@@ -39,23 +39,25 @@ locked()
 	exec {fd}>"$CACHE/lock/$1"
 	flock "$fd"
 	"${@:2}"
+	# Closing alone would leave the lock to whatever child still lives.
+	flock -u "$fd"
 	exec {fd}>&-
 }
 
 # A line now and then while something long goes on; on a terminal a running clock.
+# Ends by itself if the script is gone, and holds no pipe of it open.
 ticker()
 {
-	local start=$SECONDS
+	local start=$SECONDS pause=30
 
-	if [ -t 2 ]; then
-		while sleep 1; do
+	[ ! -t 2 ] || pause=1
+	while sleep "$pause" >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+		if [ -t 2 ]; then
 			printf '\rlab: %s ... %d s ' "$1" $((SECONDS - start)) >&2
-		done
-	else
-		while sleep 30; do
+		else
 			say "$1: still at it after $((SECONDS - start)) s"
-		done
-	fi
+		fi
+	done
 }
 
 # progress TITLE COMMAND...: run it with its output in a log, show that it lives,
@@ -70,15 +72,12 @@ progress()
 	[ -t 2 ] || say "$title"
 	ticker "$title" &
 	clock=$!
-	# shellcheck disable=SC2064 # this clock, whatever becomes of the variable
-	trap "kill $clock 2>/dev/null" EXIT
 	set +e
 	(set -e; "$@") </dev/null >"$log" 2>&1
 	rc=$?
 	set -e
 	kill "$clock"
 	wait "$clock" 2>/dev/null || :
-	trap - EXIT
 
 	[ -t 2 ] && printf '\r\033[K' >&2
 	if [ "$rc" -ne 0 ]; then

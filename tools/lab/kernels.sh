@@ -20,12 +20,22 @@ kernel_field()
 	7.x	trixie-backports	7\.[0-9.]+\+deb13-amd64		linux-binary-unsigned-
 	7.x-rt	trixie-backports	7\.[0-9.]+\+deb13-rt-amd64	linux-binary-unsigned-
 	TABLE
-	die "no kernel is called '$1'; 'lab list' shows those that are"
 }
 
 is_uml()
 {
 	[[ $1 = uml || $1 = uml-* ]]
+}
+
+is_trixie()
+{
+	[[ $(kernel_field "$1" suite) = trixie* ]]
+}
+
+known_kernel()
+{
+	[[ " $STOCK " = *" $1 "* ]] || { is_uml "$1" && [ -e "$LAB/configs/$1.config" ]; } ||
+		die "there is no kernel '$1'; 'lab list' shows those there are"
 }
 
 #
@@ -79,21 +89,26 @@ update_suite()
 
 need_suite()
 {
-	[ -e "$CACHE/apt/$1/updated" ] || {
-		need_packages debian-archive-keyring
-		progress "fetching the package lists of $1" update_suite "$1"
-	}
+	locked "apt-$1" need_suite_once "$1"
 }
 
-download_debs()
+need_suite_once()
 {
-	local suite=$1
-	shift
+	[ -e "$CACHE/apt/$1/updated" ] && return
+	need_packages debian-archive-keyring
+	progress "fetching the package lists of $1" update_suite "$1"
+}
 
-	# apt-get resumes what lies in partial/; a whole and verified file leaves it.
-	cd "$CACHE/debs/partial" || return
-	apt_for "$suite" apt-get -q download "$@"
-	mv -- *.deb ..
+download_deb()
+{
+	local suite=$1 package=$2 partial=$CACHE/debs/partial/$2
+
+	# apt-get resumes what lies there; a whole and verified file leaves it.
+	mkdir -p "$partial"
+	cd "$partial" || return
+	apt_for "$suite" apt-get -q download "$package"
+	mv -- *.deb "$CACHE/debs/"
+	rmdir "$partial"
 }
 
 # deb_file SUITE PACKAGE: the package's file, downloaded; sets $deb
@@ -105,7 +120,7 @@ deb_file()
 	[ -n "$version" ] || die "$suite has no package $package (any more): try 'lab update'"
 	deb=$(echo "$CACHE/debs/${package}_${version//:/%3a}"_*.deb)
 	[ -e "$deb" ] && return
-	progress "downloading $package $version" download_debs "$suite" "$package"
+	progress "downloading $package $version" download_deb "$suite" "$package"
 	deb=$(echo "$CACHE/debs/${package}_${version//:/%3a}"_*.deb)
 }
 
@@ -139,7 +154,8 @@ need_release()
 	if [ ! -s "$file" ]; then
 		release=$(newest_release "$1")
 		[ -n "$release" ] || die "found no package for kernel $1"
-		echo "$release" >"$file"
+		echo "$release" >"$file.$$"
+		mv "$file.$$" "$file"
 	fi
 	release=$(cat "$file")
 }
@@ -189,7 +205,7 @@ need_headers()
 
 	need_release "$1"
 	suite=$(kernel_field "$1" suite)
-	if [[ $suite = trixie* ]]; then
+	if is_trixie "$1"; then
 		headers=/usr/src/linux-headers-$release
 		locked trixie need_trixie_headers "$release"
 		return
@@ -307,17 +323,9 @@ need_uml()
 {
 	local source config=$LAB/configs/$1.config
 
-	[ -e "$config" ] || die "there is no $config"
-	locked source need_source_once
-	source=$(cat "$CACHE/src/newest")
+	locked source need_source
 	uml=$CACHE/uml/$1-${source##*/linux-}
 	locked "$1" build_uml_once "$1" "$source" "$config" "$uml"
-}
-
-need_source_once()
-{
-	need_source
-	echo "$source" >"$CACHE/src/newest"
 }
 
 build_uml_once()
