@@ -302,13 +302,12 @@ need_source()
 
 build_uml()
 {
-	local source=$1 config=$2 build=$3 option
+	local source=$1 build=$2 config=$2/wanted.config option
 
 	make -C "$source" O="$build" ARCH=um KCONFIG_ALLCONFIG="$config" allnoconfig
 	# kconfig drops what it cannot set without a word; a lab without what it asked
 	# for would test something else.
 	grep -E '^CONFIG_' "$config" | while read -r option; do
-		case $option in *=n) continue;; esac
 		grep -qxF "$option" "$build/.config" || {
 			echo "$config: $option did not come through"
 			exit 1
@@ -318,20 +317,23 @@ build_uml()
 	cp "$config" "$build/built.config"
 }
 
-# need_uml NAME: User-Mode Linux with configs/NAME.config; sets $uml, its build folder
+# need_uml NAME: User-Mode Linux with configs/uml.config, and with what NAME.config
+# wants more than that; sets $uml, its build folder
 need_uml()
 {
-	local source config=$LAB/configs/$1.config
+	local source
 
 	locked source need_source
 	uml=$CACHE/uml/$1-${source##*/linux-}
-	locked "$1" build_uml_once "$1" "$source" "$config" "$uml"
+	locked "$1" build_uml_once "$1" "$source" "$uml"
 }
 
 build_uml_once()
 {
-	cmp -s "$3" "$4/built.config" && return
-	need_packages gcc make flex bison bc libelf-dev
-	mkdir -p "$4"
-	progress "building User-Mode Linux ${2##*/linux-} with $1.config" build_uml "$2" "$3" "$4"
+	mkdir -p "$3"
+	cat "$LAB/configs/uml.config" >"$3/wanted.config"
+	[ "$1" = uml ] || cat "$LAB/configs/$1.config" >>"$3/wanted.config"
+	cmp -s "$3/wanted.config" "$3/built.config" && return
+	need_packages gcc libc6-dev make flex bison bc libelf-dev
+	progress "building User-Mode Linux ${2##*/linux-} with $1.config" build_uml "$2" "$3"
 }
