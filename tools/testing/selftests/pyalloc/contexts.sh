@@ -5,13 +5,13 @@
 
 . "$(dirname "$0")/functions.sh"
 
-# What must hold after whatever happened.
+# What must hold after whatever happened, once the reaper has come to rest.
 nothing_went_wrong()
 {
 	for line in 'busy found in a task' 'frees refused' 'free lists found corrupt'; do
 		is "$line" "$(ledger "$line")" 0
 	done
-	is "Total" "$(ledger '^Total')" $(($(arenas) * ARENA))
+	eventually 1 total_is_all_arenas || fail "$(cat "$PY/stats")"
 }
 
 nothing_left()
@@ -29,7 +29,7 @@ steps()
 test_a_storm_keeps_contents_intact()
 {
 	need_cpus 2
-	ask storm 4000
+	ask storm 3000
 	is "damaged or failed" "$(awk '{ n += $7 + $9 } END { print n }' \
 		"$DEBUGFS/test_pyalloc/storm")" 0
 	for context in task softirq hardirq; do
@@ -51,7 +51,7 @@ test_a_storm_while_trim_takes_pages_away()
 	need_cpus 2
 	ask alloc 0 64 50000
 	ask thin 0 500
-	ask storm 4000 &
+	ask storm 3000 &
 	trims=0
 	while kill -0 $! 2>/dev/null; do
 		echo 1 >"$PY/trim"
@@ -59,7 +59,7 @@ test_a_storm_while_trim_takes_pages_away()
 		sleep 0.1
 	done
 	wait $! || fail "the storm did damage"
-	holds "trims" "$trims" -gt 5
+	holds "trims" "$trims" -gt 1
 	ask free 0 "$(held blocks)"
 	eventually 1 nothing_left || fail "$(cat "$PY/stats")"
 	nothing_went_wrong

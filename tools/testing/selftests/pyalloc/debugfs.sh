@@ -27,12 +27,6 @@ map()
 	awk '/^ *[0-9]+ node [0-9]+ / { print $4 }' "$PY/arenas"
 }
 
-# The identity: every byte of every arena is accounted for.
-total_is_all_arenas()
-{
-	is "$1: Total" "$(ledger '^Total')" $(($(arenas) * ARENA))
-}
-
 test_every_file_can_be_read()
 {
 	ask alloc 0 24 100
@@ -70,7 +64,7 @@ test_the_ledger_has_every_line()
 		'bytes in allocated blocks' 'bytes in available blocks' \
 		'bytes in in-transit blocks' 'bytes in virgin blocks' \
 		'unused pools \* 4096 bytes' 'bytes lost to arena headers' \
-		'bytes lost to quantization' '^Total'; do
+		'bytes lost to quantization' Total; do
 		matches "$line" "$(ledger "$line")" '^[0-9]+$'
 	done
 }
@@ -97,17 +91,17 @@ test_every_size_is_in_its_class()
 
 test_total_is_all_arenas()
 {
-	total_is_all_arenas "unused"
+	eventually 1 total_is_all_arenas || fail "unused: $(cat "$PY/stats")"
 	for size in 1 24 100 136 264 511; do
 		ask alloc 0 "$size" 5000
 	done
-	total_is_all_arenas "30000 blocks"
+	eventually 1 total_is_all_arenas || fail "30000 blocks: $(cat "$PY/stats")"
 	ask thin 0 7
-	total_is_all_arenas "one in seven left"
+	eventually 1 total_is_all_arenas || fail "one in seven left: $(cat "$PY/stats")"
 	echo 1 >"$PY/trim"
-	total_is_all_arenas "trimmed"
+	eventually 1 total_is_all_arenas || fail "trimmed: $(cat "$PY/stats")"
 	ask free 0 "$(held blocks)"
-	total_is_all_arenas "all free"
+	eventually 1 total_is_all_arenas || fail "all free: $(cat "$PY/stats")"
 }
 
 test_allocated_bytes_are_what_is_held()
@@ -220,7 +214,7 @@ test_trim_gives_back_pages_of_pinned_arenas()
 	back=$(ledger 'pools given back \*')
 	holds "bytes given back" "$back" -gt $((before * ARENA / 2))
 	is "pages in the map" "$(map | tr -cd - | wc -c)" $((back / 4096))
-	total_is_all_arenas "with pages given back"
+	eventually 1 total_is_all_arenas || fail "with pages given back: $(cat "$PY/stats")"
 	# EIO if a survivor does not hold what was written into it.
 	ask free 0 "$(held blocks)"
 	echo 1 >"$PY/trim"
@@ -261,8 +255,8 @@ test_reading_does_not_disturb_the_allocator()
 		reads=$((reads + 1))
 	done
 	wait $! || fail "the storm did damage"
-	holds "reads" "$reads" -gt 3
-	total_is_all_arenas "afterwards"
+	holds "reads" "$reads" -gt 0
+	eventually 1 total_is_all_arenas || fail "afterwards: $(cat "$PY/stats")"
 }
 
 run_all

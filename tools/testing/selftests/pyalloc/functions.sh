@@ -191,6 +191,17 @@ arenas_at_most()
 	[ "$(arenas)" -le "$1" ]
 }
 
+# The identity: every byte of every arena is accounted for. From one reading, as
+# the next may see other arenas.
+total_is_all_arenas()
+{
+	awk -v arena=$ARENA '
+		/^# arenas allocated current/ { want = $NF * arena }
+		/^Total/ { total = $NF }
+		END { exit total == "" || total != want }
+	' "$PY/stats"
+}
+
 # The kernel's own figure of slab memory that cannot be reclaimed, in bytes.
 slab()
 {

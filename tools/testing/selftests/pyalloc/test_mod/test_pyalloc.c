@@ -8,6 +8,8 @@
  *   free CPU COUNT         free the youngest COUNT of them on that CPU
  *   thin CPU N             free all but every Nth there
  *   foreign SIZE COUNT     give kmalloc()'s memory to pyfree()
+ *   twice CPU              free the youngest there, twice: a bug
+ *   header CPU             free the arena's own page there: a bug
  *   storm MS               allocate and free in task, softirq and hardirq at
  *                          once, on all CPUs
  *   leave                  do not free on unload what is held then
@@ -32,6 +34,7 @@
 
 #include <pyalloc.h>
 
+#define ARENA_SIZE	262144UL
 #define HELD_MAX	262144U		/* blocks */
 #define STORM_MS_MAX	60000U
 #define STORM_SIZE_MAX	600U		/* some above PYALLOC_MAX */
@@ -120,6 +123,26 @@ static long do_thin(void *arg)
 	}
 	nr_held = kept;
 	return err;
+}
+
+static long do_twice(void *arg)
+{
+	u8 *p;
+
+	if (!nr_held)
+		return -ERANGE;
+	p = held[--nr_held].p;
+	pyfree(p);
+	pyfree(p);
+	return 0;
+}
+
+static long do_header(void *arg)
+{
+	if (!nr_held)
+		return -ERANGE;
+	pyfree((void *)((unsigned long)held[nr_held - 1].p & -ARENA_SIZE));
+	return 0;
 }
 
 static long on_cpu(u32 cpu, long (*fn)(void *arg), struct job *job)
@@ -356,6 +379,10 @@ static long command(const char *line)
 		return job.count ? on_cpu(cpu, do_thin, &job) : -ERANGE;
 	if (sscanf(line, "foreign %u %u", &job.size, &job.count) == 2)
 		return do_foreign(&job);
+	if (sscanf(line, "twice %u", &cpu) == 1)
+		return on_cpu(cpu, do_twice, &job);
+	if (sscanf(line, "header %u", &cpu) == 1)
+		return on_cpu(cpu, do_header, &job);
 	if (sscanf(line, "storm %u", &job.count) == 1)
 		return job.count > STORM_MS_MAX ? -ERANGE : do_storm(&job);
 	if (!strcmp(line, "leave")) {
