@@ -32,13 +32,13 @@ unload:
 	rmmod pyalloc
 
 demo:
-	tools/lab/demo $(TEXT)
+	@tools/lab/demo $(TEXT)
 
 check:
-	tools/lab/check $(if $(ONLY),'$(ONLY)')
+	@tools/lab/check $(if $(ONLY),'$(ONLY)')
 
 style:
-	tools/lab/check '^(style|build)'
+	@tools/lab/check '^(style|build)'
 
 help:
 	@echo 'make             build pyalloc.ko against KDIR ($(or $(KDIR),no headers found))'

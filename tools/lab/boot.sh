@@ -148,7 +148,7 @@ boot()
 
 	exec 3> >(sed -u 's/\r$//' | tee -a "$log" >&"$fd")
 	kernel_reader=$!
-	exec 4> >(sed -u 's/\r$//' | tee -a "$log" 3>&-)
+	exec 4> >(sed -u 's/\r$//' | tee -a "$log")
 	command_reader=$!
 	run_machine "$1" >"$dir/machine" 2>&1
 	exec 3>&- 4>&-
