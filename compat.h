@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * pyalloc: every difference between the supported kernels (6.1, 6.12, 7.x).
- * No other file tests a kernel version.
+ * pyalloc: every difference between the supported kernels (6.1, 6.12, 7.x) and
+ * between what they may be built with. No other file tests a kernel version.
  */
 #ifndef PYALLOC_COMPAT_H
 #define PYALLOC_COMPAT_H
 
+#include <linux/atomic.h>
+#include <linux/debugfs.h>
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/kasan-checks.h>
 #include <linux/module.h>
+#include <linux/random.h>
+#include <linux/ratelimit.h>
 #include <linux/shrinker.h>
 #include <linux/stringify.h>
 #include <linux/version.h>
@@ -20,6 +25,87 @@
 #else
 #define EXPORT_SYMBOL_INTERNAL(sym)	EXPORT_SYMBOL_NS_GPL(sym, PYALLOC_INTERNAL)
 #define PY_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
+#endif
+
+/* kasan_poison() is exported everywhere and declared for mm/ alone. */
+#ifdef CONFIG_KASAN_GENERIC
+void kasan_poison(const void *addr, size_t size, u8 value, bool init);
+#else
+static inline void kasan_poison(const void *addr, size_t size, u8 value,
+				bool init)
+{
+}
+
+#endif
+
+/*
+ * Fault injection: the kernel's attributes, or as many of them where it was
+ * built without. Their files are described in the kernel's
+ * Documentation/fault-injection/fault-injection.rst.
+ */
+#ifdef CONFIG_FAULT_INJECTION
+#include <linux/fault-inject.h>
+
+#define py_fault_attr	fault_attr
+
+/* Not verbose: who wants the stack of each fault sets "verbose". */
+#define PY_FAULT_ATTR(name)						\
+	struct fault_attr name = {					\
+		.interval = 1,						\
+		.times = ATOMIC_INIT(1),				\
+		.ratelimit_state = RATELIMIT_STATE_INIT_DISABLED,	\
+	}
+
+static inline bool py_should_fail(struct fault_attr *attr)
+{
+	return should_fail(attr, 1);
+}
+
+static inline void py_fault_debugfs(struct fault_attr *attr,
+				    struct dentry *parent)
+{
+	fault_create_debugfs_attr("fail", parent, attr);
+}
+#else
+struct py_fault_attr {
+	unsigned long probability;	/* percent */
+	unsigned long interval;		/* one in so many */
+	unsigned long count;
+	atomic_t times;			/* at most so often; -1: always */
+	atomic_t space;			/* not the first of so many */
+};
+
+#define PY_FAULT_ATTR(name)						\
+	struct py_fault_attr name = {					\
+		.interval = 1,						\
+		.times = ATOMIC_INIT(1),				\
+	}
+
+static inline bool py_should_fail(struct py_fault_attr *attr)
+{
+	if (!READ_ONCE(attr->probability) || !atomic_read(&attr->times))
+		return false;
+	if (atomic_add_unless(&attr->space, -1, 0) &&
+	    atomic_read(&attr->space))
+		return false;
+	if (attr->interval > 1 && ++attr->count % attr->interval)
+		return false;
+	if (attr->probability <= get_random_u32() % 100)
+		return false;
+	atomic_dec_if_positive(&attr->times);
+	return true;
+}
+
+static inline void py_fault_debugfs(struct py_fault_attr *attr,
+				    struct dentry *parent)
+{
+	struct dentry *dir = debugfs_create_dir("fail", parent);
+
+	debugfs_create_ulong("probability", 0600, dir, &attr->probability);
+	debugfs_create_ulong("interval", 0600, dir, &attr->interval);
+	debugfs_create_atomic_t("times", 0600, dir, &attr->times);
+	debugfs_create_atomic_t("space", 0600, dir, &attr->space);
+}
 #endif
 
 /* 6.7 made shrinkers objects that are allocated. */
@@ -64,6 +150,30 @@ static inline void py_shrinker_remove(struct shrinker *s)
 {
 	unregister_shrinker(s);
 }
+#endif
+
+/*
+ * For the tests, which include <kunit/test.h> first. A warning that a test
+ * provokes can be kept out of the log since 7.x.
+ */
+#ifdef kunit_warning_suppress
+#define PY_CAN_SUPPRESS_WARN	1
+#define PY_SUPPRESS_WARN(test)	kunit_warning_suppress(test)
+#else
+#define PY_CAN_SUPPRESS_WARN	0
+#define PY_SUPPRESS_WARN(test)
+#endif
+
+/* 6.13 made one call of hrtimer_init() and the assignment of the function. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define py_hrtimer_setup(timer, fn, clock, mode) do {		\
+	struct hrtimer *__timer = (timer);			\
+								\
+	hrtimer_init(__timer, clock, mode);			\
+	__timer->function = (fn);				\
+} while (0)
+#else
+#define py_hrtimer_setup	hrtimer_setup
 #endif
 
 #endif /* PYALLOC_COMPAT_H */

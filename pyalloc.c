@@ -48,6 +48,8 @@
 #include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/jump_label.h>
+#include <linux/kasan.h>
+#include <linux/kmemleak.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -142,6 +144,9 @@ static struct {
 	struct workqueue_struct *wq;
 } py_reaper;
 
+PY_FAULT_ATTR(py_fail);
+EXPORT_SYMBOL_INTERNAL(py_fail);
+
 static DEFINE_MUTEX(visit_mutex);	/* one visit of the CPUs at a time */
 static struct shrinker *py_shrinker;
 static struct dentry *py_debugfs;
@@ -202,7 +207,7 @@ static __always_inline void set_next(const struct py_cpu *c, void *block,
 static bool pool_carve(struct py_cpu *c, struct py_pool *pool,
 		       unsigned int class)
 {
-	unsigned int size = py_class_size(class);
+	unsigned int size = py_class_stride(class);
 	unsigned int left = py_class_blocks(class) - pool->carved;
 	unsigned int n = min(left, max(PY_CARVE_BYTES / size, 1U));
 	void *block = py_pool_base(pool) + pool->carved * size;
@@ -269,6 +274,43 @@ static void reaper_arm(void)
 	smp_mb();	/* pairs with reaper_work() */
 	if (!READ_ONCE(py_reaper.armed) && !xchg(&py_reaper.armed, 1))
 		irq_work_queue(&py_reaper.kick);
+}
+
+/* ---- What KASAN and kmemleak are told ------------------------------------ */
+
+/*
+ * As SLUB does for its objects, so that both see a use after free, an overrun
+ * and a lost block as with kmalloc(). All of this folds away without them.
+ * This file is not instrumented: it reads links in blocks that are free.
+ */
+#define PY_KASAN_FREE		0xfb	/* reported as use after free */
+#define PY_KASAN_REDZONE	0xfc	/* reported as out of bounds */
+#define PY_ANNOTATE	(IS_ENABLED(CONFIG_KASAN_GENERIC) || \
+			 IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+
+/* The first @size bytes of the block may be touched; its others not. */
+static void block_open(void *p, size_t block_size, size_t size)
+{
+#ifdef CONFIG_KASAN_GENERIC
+	size_t whole = round_down(size, KASAN_GRANULE_SIZE);
+
+	kasan_poison(p, whole, 0, false);
+	kasan_poison(p + whole, block_size - whole, PY_KASAN_REDZONE, false);
+	if (size > whole)
+		*(u8 *)kasan_mem_to_shadow(p + whole) = size - whole;
+#endif
+}
+
+/* The block is being freed. Says whether KASAN found that it was in use. */
+static bool block_close(void *p, size_t block_size)
+{
+#ifdef CONFIG_KASAN_GENERIC
+	if (!__kasan_check_read(p, 1))
+		return false;
+	kasan_poison(p, block_size, PY_KASAN_FREE, false);
+#endif
+	kmemleak_free(p);
+	return true;
 }
 
 /* ---- Arenas: under the node lock ---------------------------------------- */
@@ -386,6 +428,8 @@ static struct py_arena *arena_alloc(struct pyheap_node *node)
 	struct py_arena *arena;
 	unsigned int i;
 
+	if (py_should_fail(&py_fail))
+		return NULL;
 	page = alloc_pages_node(node->nid, PY_ARENA_GFP, PY_ARENA_ORDER);
 	if (!page)
 		return NULL;
@@ -401,6 +445,8 @@ static struct py_arena *arena_alloc(struct pyheap_node *node)
 		arena->class[i] = i ? PY_CLASS_NONE : PY_CLASS_HEADER;
 		arena->owner[i] = PY_NOBODY;
 	}
+	kasan_poison((void *)arena + PY_POOL_SIZE,
+		     PY_ARENA_POOLS * PY_POOL_SIZE, PY_KASAN_FREE, false);
 	arena_book(node, PY_ARENA_PAGES);
 	py_map_set(arena, 1);
 	return arena;
@@ -999,11 +1045,18 @@ static void inbox_drain(struct py_cpu *c)
 
 /* ---- Allocate ------------------------------------------------------------ */
 
-/* What the block at @p holds when its caller gets it. */
-static __always_inline void *block_init(void *p, unsigned int class, gfp_t gfp)
+/* Makes the block at @p what its caller, who asked for @size bytes, gets. */
+static __always_inline void *block_init(void *p, unsigned int class,
+					size_t size, gfp_t gfp)
 {
+	if (PY_ANNOTATE)
+		block_open(p, py_class_size(class), py_class_size(class));
 	if (unlikely(want_init_on_alloc(gfp)))
-		return memset(p, 0, py_class_size(class));
+		p = memset(p, 0, py_class_size(class));
+	if (PY_ANNOTATE) {
+		block_open(p, py_class_size(class), size);
+		kmemleak_alloc(p, size, 1, gfp);
+	}
 	return p;
 }
 
@@ -1023,13 +1076,12 @@ static noinline void *fall_through(struct pyheap *heap, size_t size, gfp_t gfp,
 	return kmalloc(size, gfp);
 }
 
-static noinline void *alloc_nested(struct pyheap *heap, unsigned int class,
-				   gfp_t gfp)
+static noinline void *alloc_nested(struct pyheap *heap, size_t size, gfp_t gfp)
 {
 	if (in_task())
 		py_event(heap, PY_EV_BUSY_IN_TASK);
 	preempt_enable();
-	return fall_through(heap, py_class_size(class), gfp, PY_FALL_NESTED);
+	return fall_through(heap, size, gfp, PY_FALL_NESTED);
 }
 
 /* Takes a block out of this CPU's pools when its current one's list is empty. */
@@ -1071,7 +1123,8 @@ static void *alloc_local(struct py_cpu *c, struct pyheap_cpu *hc,
 }
 
 /* Takes pools from the node, in a "busy" section makes them ours, and goes on. */
-static void *alloc_from_node(struct pyheap *heap, unsigned int class, gfp_t gfp)
+static void *alloc_from_node(struct pyheap *heap, unsigned int class,
+			     size_t size, gfp_t gfp)
 {
 	struct pyheap_node *node = heap->node[numa_mem_id()];
 	enum py_reason why = PY_FALL_ARENA;
@@ -1083,7 +1136,7 @@ static void *alloc_from_node(struct pyheap *heap, unsigned int class, gfp_t gfp)
 	/* Others may be faster to the pools of the first arena we add. */
 	if (!node_take(node, taken) &&
 	    !(node_grow(node, gfp, &why) && node_take(node, taken)))
-		return fall_through(heap, py_class_size(class), gfp, why);
+		return fall_through(heap, size, gfp, why);
 
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
@@ -1093,7 +1146,7 @@ static void *alloc_from_node(struct pyheap *heap, unsigned int class, gfp_t gfp)
 		pool_to_unused(taken[0]);
 		if (taken[1])
 			pool_to_unused(taken[1]);
-		return alloc_nested(heap, class, gfp);
+		return alloc_nested(heap, size, gfp);
 	}
 	if (taken[1])
 		pool_to_spare(c, hc, taken[1]);
@@ -1101,12 +1154,12 @@ static void *alloc_from_node(struct pyheap *heap, unsigned int class, gfp_t gfp)
 	block = alloc_local(c, hc, class);
 	busy_unlock(c);
 	preempt_enable();
-	return block_init(block, class, gfp);
+	return block_init(block, class, size, gfp);
 }
 
 /* The current pool's list is empty. Ends the caller's "busy" section. */
 static noinline void *alloc_slow(struct pyheap *heap, unsigned int class,
-				 gfp_t gfp)
+				 size_t size, gfp_t gfp)
 {
 	struct py_cpu *c = this_cpu_ptr(&py_cpu);
 	struct pyheap_cpu *hc = this_cpu_ptr(heap->cpu);
@@ -1117,8 +1170,8 @@ static noinline void *alloc_slow(struct pyheap *heap, unsigned int class,
 	busy_unlock(c);
 	preempt_enable();
 	if (block)
-		return block_init(block, class, gfp);
-	return alloc_from_node(heap, class, gfp);
+		return block_init(block, class, size, gfp);
+	return alloc_from_node(heap, class, size, gfp);
 }
 
 /* Flags that say what only kmalloc() can do, or refuses. */
@@ -1128,7 +1181,8 @@ static noinline void *alloc_slow(struct pyheap *heap, unsigned int class,
 /* The fast path. */
 static __always_inline void *heap_alloc(struct pyheap *heap,
 					struct pyheap_cpu __percpu *cpu,
-					unsigned int class, gfp_t gfp)
+					unsigned int class, size_t size,
+					gfp_t gfp)
 {
 	struct py_cpu *c;
 	struct py_pool *pool;
@@ -1137,27 +1191,27 @@ static __always_inline void *heap_alloc(struct pyheap *heap,
 	if (IS_ENABLED(CONFIG_LOCKDEP) || IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
 		might_alloc(gfp);
 	if (unlikely(gfp & PY_GFP_KMALLOC))
-		return fall_through(heap, py_class_size(class), gfp,
-				    PY_FALL_GFP);
+		return fall_through(heap, size, gfp, PY_FALL_GFP);
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
 	if (unlikely(!busy_trylock(c)))
-		return alloc_nested(heap, class, gfp);
+		return alloc_nested(heap, size, gfp);
 	pool = this_cpu_ptr(cpu)->cur[class];
 	block = pool->free;
 	if (unlikely(!block))
-		return alloc_slow(heap, class, gfp);
+		return alloc_slow(heap, class, size, gfp);
 	pool->free = get_next(c, block);
 	pool->left++;
 	busy_unlock(c);
 	preempt_enable();
-	return block_init(block, class, gfp);
+	return block_init(block, class, size, gfp);
 }
 
 /* For pyalloc(): the class is known when it is compiled. */
 void *__pyalloc_class(unsigned int class, gfp_t gfp)
 {
-	return heap_alloc(&py_default, &py_default_cpu, class, gfp);
+	return heap_alloc(&py_default, &py_default_cpu, class,
+			  py_class_size(class), gfp);
 }
 EXPORT_SYMBOL_GPL(__pyalloc_class);
 
@@ -1171,7 +1225,7 @@ void *__pyalloc(size_t size, gfp_t gfp)
 		return fall_through(&py_default, size, gfp, PY_FALL_SIZE);
 	}
 	return heap_alloc(&py_default, &py_default_cpu, PYALLOC_CLASS(size),
-			  gfp);
+			  size, gfp);
 }
 EXPORT_SYMBOL_GPL(__pyalloc);
 
@@ -1248,13 +1302,21 @@ static noinline void free_double(struct py_cpu *c, struct pyheap *heap)
 	bad_free(heap, "double free");
 }
 
-/* init_on_free. Not under "busy": the class of a block does not change. */
-static noinline void block_wipe(void *p)
+/*
+ * What is done to a block before it is freed. Not under "busy": the class of a
+ * block does not change. Says whether KASAN found that it was in use.
+ */
+static noinline bool block_exit(void *p)
 {
 	unsigned int class = READ_ONCE(py_arena_of(p)->class[py_index_of(p)]);
 
-	if (class < PYALLOC_NR_CLASSES)
+	if (class >= PYALLOC_NR_CLASSES)
+		return true;
+	if (PY_ANNOTATE && !block_close(p, py_class_size(class)))
+		return false;
+	if (want_init_on_free())
 		memset(p, 0, py_class_size(class));
+	return true;
 }
 
 /**
@@ -1279,8 +1341,11 @@ void pyfree(const void *p)
 		kfree(p);
 		return;
 	}
-	if (unlikely(want_init_on_free()))
-		block_wipe(block);
+	if ((PY_ANNOTATE || want_init_on_free()) && !block_exit(block)) {
+		preempt_enable();
+		bad_free(arena->heap, "double free");
+		return;
+	}
 	c = this_cpu_ptr(&py_cpu);
 	if (unlikely(!busy_trylock(c))) {
 		free_elsewhere(c, block, true);
@@ -1370,13 +1435,16 @@ void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 	if (!size)
 		return krealloc(p, new_size, gfp);
 	if (new_size <= size) {
+		block_open((void *)p, size, size);
 		if (want_init_on_alloc(gfp))
 			memset((void *)p + new_size, 0, size - new_size);
+		block_open((void *)p, size, new_size);
 		return (void *)p;
 	}
 	new = pyalloc(new_size, gfp);
 	if (!new)
 		return NULL;
+	block_open((void *)p, size, size);
 	memcpy(new, p, size);
 	pyfree(p);
 	return new;
@@ -1399,6 +1467,7 @@ void pyfree_sensitive(const void *p)
 		kfree_sensitive(p);
 		return;
 	}
+	block_open((void *)p, size, size);
 	memzero_explicit((void *)p, size);
 	pyfree(p);
 }
@@ -1810,8 +1879,8 @@ static unsigned int walk_free(const struct py_cpu *c,
 		unsigned long offset = block - base;
 
 		if (n == pool->carved ||
-		    offset >= pool->carved * py_class_size(class) ||
-		    offset % py_class_size(class)) {
+		    offset >= pool->carved * py_class_stride(class) ||
+		    offset % py_class_stride(class)) {
 			++*corrupt;
 			break;
 		}
@@ -2098,7 +2167,7 @@ static void show_ledgers(struct seq_file *m, const struct pyheap_stats *stats)
 		avail += s->free * size;
 		transit += s->transit * size;
 		virgin += s->virgin * size;
-		tails += s->pools * (PY_POOL_SIZE % size);
+		tails += s->pools * py_class_tail(i);
 	}
 	show_ledger(m, "# arenas allocated total", stats->arenas_total);
 	show_ledger(m, "# arenas reclaimed", stats->arenas_reclaimed);
@@ -2224,6 +2293,7 @@ static void debugfs_add(void)
 	debugfs_create_file("stats", 0400, py_debugfs, NULL, &stats_fops);
 	debugfs_create_file("arenas", 0400, py_debugfs, NULL, &arenas_fops);
 	debugfs_create_file("trim", 0200, py_debugfs, NULL, &trim_fops);
+	py_fault_debugfs(&py_fail, py_debugfs);
 }
 
 /* ---- Load and unload ---------------------------------------------------------------- */

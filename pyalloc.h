@@ -11,6 +11,7 @@
 
 #include <linux/build_bug.h>
 #include <linux/gfp.h>
+#include <linux/kconfig.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/types.h>
@@ -52,11 +53,11 @@ void *__pyalloc_class(unsigned int class, gfp_t gfp) __malloc;
 static __always_inline __alloc_size(1) __malloc
 void *pyalloc(size_t size, gfp_t gfp)
 {
-	if (__builtin_constant_p(size) && size) {
-		if (size > PYALLOC_MAX)
-			return kmalloc(size, gfp);
+	if (__builtin_constant_p(size) && size > PYALLOC_MAX)
+		return kmalloc(size, gfp);
+	/* KASAN wants to know the exact size. */
+	if (__builtin_constant_p(size) && size && !IS_ENABLED(CONFIG_KASAN))
 		return __pyalloc_class(PYALLOC_CLASS(size), gfp);
-	}
 	return __pyalloc(size, gfp);
 }
 

@@ -17,6 +17,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include "compat.h"
 #include "pyalloc.h"
 
 /* A pool is one page; an arena is 64 of them, naturally aligned. */
@@ -63,10 +64,25 @@ static inline unsigned int py_class_size(unsigned int class)
 	return (class + 1) * PYALLOC_ALIGN;
 }
 
+/*
+ * From one block of a pool to the next, bytes. KASAN gets a red zone as large
+ * as the block behind each, which keeps the alignment.
+ */
+static inline unsigned int py_class_stride(unsigned int class)
+{
+	return py_class_size(class) * (IS_ENABLED(CONFIG_KASAN_GENERIC) ? 2 : 1);
+}
+
 /* How many blocks a pool of this class holds. */
 static inline unsigned int py_class_blocks(unsigned int class)
 {
-	return PY_POOL_SIZE / py_class_size(class);
+	return PY_POOL_SIZE / py_class_stride(class);
+}
+
+/* Bytes of a pool that are in no block. */
+static inline unsigned int py_class_tail(unsigned int class)
+{
+	return PY_POOL_SIZE - py_class_blocks(class) * py_class_size(class);
 }
 
 /**
@@ -338,7 +354,7 @@ static inline u64 pyheap_stats_total(const struct pyheap_stats *stats)
 
 		total += (s->handed_out + s->free + s->virgin) *
 			 py_class_size(i);
-		total += s->pools * (PY_POOL_SIZE % py_class_size(i));
+		total += s->pools * py_class_tail(i);
 	}
 	return total;
 }
@@ -347,5 +363,6 @@ static inline u64 pyheap_stats_total(const struct pyheap_stats *stats)
 struct pyheap *pyheap_default(void);
 int pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats);
 bool pyalloc_test_busy(void (*fn)(void *arg), void *arg);
+extern struct py_fault_attr py_fail;	/* which arenas are not to be had */
 
 #endif /* PYALLOC_INTERNAL_H */
