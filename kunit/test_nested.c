@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Interrupts: what they get when they find "busy" taken, and task, softirq
+ * and hardirq at work at once. The first kind is made to happen, with
+ * pyalloc_test_busy(); the second is left to chance, many times.
+ */
+#include "common.h"
+
+#include <linux/delay.h>
+#include <linux/hrtimer.h>
+#include <linux/interrupt.h>
+#include <linux/irq_work.h>
+
+/* How long to wait for an interrupt, spinning: ms. */
+#define PY_IRQ_WAIT	1000
+
+/**
+ * struct py_shot - one function, run once in an interrupt
+ * @work: the hardirq
+ * @tasklet: the softirq that follows it
+ * @soft: run it in the softirq
+ * @fn: the function
+ * @p: what it allocates or frees
+ * @busy: "busy" is taken meanwhile
+ * @done: it has run
+ */
+struct py_shot {
+	struct irq_work work;
+	struct tasklet_struct tasklet;
+	bool soft;
+	void (*fn)(struct py_shot *shot);
+	void *p;
+	bool busy;
+	bool done;
+};
+
+static void py_shot_hard(struct irq_work *work)
+{
+	struct py_shot *shot = container_of(work, struct py_shot, work);
+
+	if (shot->soft) {
+		tasklet_schedule(&shot->tasklet);
+		return;
+	}
+	shot->fn(shot);
+	WRITE_ONCE(shot->done, in_hardirq());
+}
+
+static void py_shot_soft(struct tasklet_struct *tasklet)
+{
+	struct py_shot *shot = container_of(tasklet, struct py_shot, tasklet);
+
+	shot->fn(shot);
+	WRITE_ONCE(shot->done, in_serving_softirq());
+}
+
+static void py_shot_wait(void *arg)
+{
+	struct py_shot *shot = arg;
+	unsigned int i;
+
+	irq_work_queue(&shot->work);
+	for (i = 0; i < PY_IRQ_WAIT && !READ_ONCE(shot->done); i++)
+		mdelay(1);
+}
+
+/* Runs @shot->fn in an interrupt of this CPU. */
+static void py_shoot(struct kunit *test, struct py_shot *shot)
+{
+	shot->work = IRQ_WORK_INIT_HARD(py_shot_hard);
+	tasklet_setup(&shot->tasklet, py_shot_soft);
+	shot->done = false;
+	if (shot->busy)
+		KUNIT_EXPECT_TRUE(test, pyalloc_test_busy(py_shot_wait, shot));
+	else
+		py_shot_wait(shot);
+	irq_work_sync(&shot->work);
+	tasklet_kill(&shot->tasklet);
+	KUNIT_EXPECT_TRUE(test, shot->done);
+}
+
+static void py_shot_alloc(struct py_shot *shot)
+{
+	shot->p = py_get(100, GFP_ATOMIC);
+}
+
+static void py_shot_alloc_constant(struct py_shot *shot)
+{
+	shot->p = pyalloc(100, GFP_ATOMIC);
+}
+
+static void py_shot_alloc_zero(struct py_shot *shot)
+{
+	shot->p = py_get(100, GFP_ATOMIC | __GFP_ZERO);
+}
+
+static void py_shot_free(struct py_shot *shot)
+{
+	pyfree(shot->p);
+}
+
+static void hardirq_that_meets_busy_gets_kmalloc(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_alloc, .busy = true };
+
+	py_shoot(test, &shot);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	KUNIT_EXPECT_FALSE(test, py_is_pooled(shot.p));
+	KUNIT_EXPECT_GE(test, pysize(shot.p), 100);
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NESTED), 1);
+	KUNIT_EXPECT_EQ(test, py_falls_all(test), 1);
+	pyfree(shot.p);
+}
+
+static void softirq_that_meets_busy_gets_kmalloc(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_alloc, .busy = true, .soft = true };
+
+	py_shoot(test, &shot);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	KUNIT_EXPECT_FALSE(test, py_is_pooled(shot.p));
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NESTED), 1);
+	pyfree(shot.p);
+}
+
+static void constant_size_that_meets_busy_gets_kmalloc(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_alloc_constant, .busy = true };
+
+	py_shoot(test, &shot);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	KUNIT_EXPECT_FALSE(test, py_is_pooled(shot.p));
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NESTED), 1);
+	pyfree(shot.p);
+}
+
+static void zalloc_that_meets_busy_is_zeroed(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_alloc_zero, .busy = true };
+
+	py_shoot(test, &shot);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	KUNIT_EXPECT_NULL(test, memchr_inv(shot.p, 0, 100));
+	pyfree(shot.p);
+}
+
+static void free_that_meets_busy_arrives_later(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_free, .busy = true };
+	struct py_pool *pool;
+	void *p;
+
+	p = py_get(100, GFP_KERNEL);
+	shot.p = py_get(100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	pool = py_pool_of(p);
+	py_shoot(test, &shot);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), 1);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
+
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
+	KUNIT_EXPECT_EQ(test, pool->left, 1);
+	pyfree(p);
+}
+
+/* All of a pool, so that its chain has to make an event of it too. */
+static void frees_that_meet_busy_empty_the_pool(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_free, .busy = true };
+	void **block = py_get_many(test, 2 * 8, 512);
+	unsigned int i;
+
+	for (i = 0; i < 2 * 8; i++) {
+		shot.p = block[i];
+		py_shoot(test, &shot);
+	}
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), 2 * 8);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_pools_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+}
+
+static void softirq_free_that_meets_busy_arrives_later(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_free, .busy = true, .soft = true };
+
+	shot.p = py_get(100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	py_shoot(test, &shot);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), 1);
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
+}
+
+static void kmalloced_memory_is_freed_though_busy(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_free, .busy = true };
+
+	shot.p = py_get(1000, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	py_shoot(test, &shot);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), 0);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+}
+
+static void hardirq_uses_the_pools_otherwise(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_alloc };
+
+	py_shoot(test, &shot);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	KUNIT_EXPECT_TRUE(test, py_is_pooled(shot.p));
+	KUNIT_EXPECT_EQ(test, py_falls_all(test), 0);
+	shot.fn = py_shot_free;
+	py_shoot(test, &shot);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), 0);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->class[PYALLOC_CLASS(100)].handed_out, 0);
+}
+
+static void py_take_busy_again(void *arg)
+{
+	*(bool *)arg = pyalloc_test_busy(py_take_busy_again, arg);
+}
+
+static void busy_is_taken_once(struct kunit *test)
+{
+	bool again = true;
+
+	KUNIT_EXPECT_TRUE(test, pyalloc_test_busy(py_take_busy_again, &again));
+	KUNIT_EXPECT_FALSE(test, again);
+}
+
+static void py_alloc_in_task(void *arg)
+{
+	*(void **)arg = py_get(64, GFP_NOWAIT);
+}
+
+/* What every test's end relies on: the counter that must stay 0 does count. */
+static void busy_met_in_task_is_noticed(struct kunit *test)
+{
+	struct py_fixture *fix = test->priv;
+	void *p = NULL;
+
+	KUNIT_EXPECT_TRUE(test, pyalloc_test_busy(py_alloc_in_task, &p));
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_FALSE(test, py_is_pooled(p));
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BUSY_IN_TASK), 1);
+	fix->busy_in_task = 1;
+	pyfree(p);
+}
+
+/* A CPU that is "busy" for long, with a pool that trim wants. */
+struct py_hog {
+	bool busy;
+	bool in_time;
+	unsigned int ms;
+};
+
+static void py_hog_spin(void *arg)
+{
+	struct py_hog *hog = arg;
+
+	WRITE_ONCE(hog->busy, true);
+	mdelay(hog->ms);
+}
+
+static void py_hog_run(void *arg)
+{
+	struct py_hog *hog = arg;
+
+	pyfree(py_get(64, GFP_KERNEL));
+	hog->in_time = pyalloc_test_busy(py_hog_spin, hog);
+}
+
+static void visit_comes_back_to_a_busy_cpu(struct kunit *test)
+{
+	unsigned int other = py_other_cpu(test);
+	struct py_hog hog = { .ms = 60 };
+	struct py_worker worker;
+
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_hog_run, &hog));
+	while (!READ_ONCE(hog.busy))
+		cpu_relax();
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
+	py_worker_finish(&worker);
+	KUNIT_EXPECT_TRUE(test, hog.in_time);
+}
+
+static void walk_waits_for_a_busy_cpu(struct kunit *test)
+{
+	unsigned int other = py_other_cpu(test);
+	struct py_hog hog = { .ms = 60 };
+	struct py_worker worker;
+	u64 pools;
+
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_hog_run, &hog));
+	while (!READ_ONCE(hog.busy))
+		cpu_relax();
+	pools = py_pools_all(py_walk(test));
+	KUNIT_EXPECT_EQ(test, pools, 1);
+	py_worker_finish(&worker);
+}
+
+/*
+ * The storm: slots that hold a block or nothing; whoever comes puts a new
+ * block into one and frees what was there. Who finds a block has it alone.
+ */
+#define PY_STORM_SLOTS	256
+#define PY_STORM_MS	1000
+
+enum py_storm_context { PY_STORM_TASK, PY_STORM_SOFT, PY_STORM_HARD,
+			PY_STORM_CONTEXTS };
+
+struct py_storm {
+	void *slot[PY_STORM_SLOTS];
+	atomic_t bad;
+	atomic_t failed;
+};
+
+/* One CPU's part of it. */
+struct py_storm_cpu {
+	struct py_storm *storm;
+	struct hrtimer timer;
+	struct tasklet_struct tasklet;
+	u64 interval;
+	struct rnd_state rnd[PY_STORM_CONTEXTS];
+	u64 steps[PY_STORM_CONTEXTS];
+};
+
+/* The first word of a block says its size, the rest is as it says. */
+static void py_storm_step(struct py_storm_cpu *sc, enum py_storm_context context)
+{
+	struct py_storm *storm = sc->storm;
+	struct rnd_state *rnd = &sc->rnd[context];
+	u64 size = 16 + prandom_u32_state(rnd) % 520;
+	unsigned int i = prandom_u32_state(rnd) % PY_STORM_SLOTS;
+	u64 *p = NULL;
+
+	sc->steps[context]++;
+	if (prandom_u32_state(rnd) % 4) {
+		p = py_get(size, GFP_ATOMIC);
+		if (p) {
+			p[0] = size;
+			py_fill(p + 1, size - 8, size);
+		} else {
+			atomic_inc(&storm->failed);
+		}
+	}
+	p = xchg(&storm->slot[i], p);
+	if (p && !py_holds(p + 1, p[0] - 8, p[0]))
+		atomic_inc(&storm->bad);
+	pyfree(p);
+}
+
+static enum hrtimer_restart py_storm_hard(struct hrtimer *timer)
+{
+	struct py_storm_cpu *sc = container_of(timer, struct py_storm_cpu, timer);
+
+	py_storm_step(sc, PY_STORM_HARD);
+	tasklet_schedule(&sc->tasklet);
+	/* Give way if the task does not come to its turn. */
+	if (sc->steps[PY_STORM_HARD] > 100 + 2 * sc->steps[PY_STORM_TASK])
+		sc->interval += 1000;
+	hrtimer_forward_now(timer, ns_to_ktime(sc->interval));
+	return HRTIMER_RESTART;
+}
+
+static void py_storm_soft(struct tasklet_struct *tasklet)
+{
+	struct py_storm_cpu *sc = container_of(tasklet, struct py_storm_cpu, tasklet);
+
+	py_storm_step(sc, PY_STORM_SOFT);
+	py_storm_step(sc, PY_STORM_SOFT);
+}
+
+static void py_storm_run(void *arg)
+{
+	struct py_storm_cpu *sc = arg;
+	unsigned long end = jiffies + msecs_to_jiffies(PY_STORM_MS);
+
+	py_hrtimer_setup(&sc->timer, py_storm_hard, CLOCK_MONOTONIC,
+			 HRTIMER_MODE_REL_PINNED_HARD);
+	tasklet_setup(&sc->tasklet, py_storm_soft);
+	hrtimer_start(&sc->timer, ns_to_ktime(sc->interval),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+	while (time_before(jiffies, end)) {
+		py_storm_step(sc, PY_STORM_TASK);
+		cond_resched();
+	}
+	hrtimer_cancel(&sc->timer);
+	tasklet_kill(&sc->tasklet);
+}
+
+static struct py_storm_cpu *py_storm_new(struct kunit *test,
+					 struct py_storm *storm, u64 seed)
+{
+	struct py_storm_cpu *sc = kunit_kzalloc(test, sizeof(*sc), GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, sc);
+	sc->storm = storm;
+	sc->interval = 20000;
+	for (i = 0; i < PY_STORM_CONTEXTS; i++)
+		prandom_seed_state(&sc->rnd[i], seed + i);
+	return sc;
+}
+
+static void py_storm_check(struct kunit *test, const struct py_storm_cpu *sc)
+{
+	kunit_info(test, "steps: task %llu, softirq %llu, hardirq %llu\n",
+		   sc->steps[PY_STORM_TASK], sc->steps[PY_STORM_SOFT],
+		   sc->steps[PY_STORM_HARD]);
+	KUNIT_EXPECT_GT(test, sc->steps[PY_STORM_TASK], 0);
+	KUNIT_EXPECT_GT(test, sc->steps[PY_STORM_SOFT], 0);
+	KUNIT_EXPECT_GT(test, sc->steps[PY_STORM_HARD], 0);
+}
+
+static void py_storm_end(struct kunit *test, struct py_storm *storm)
+{
+	u64 live = 0;
+	unsigned int i;
+
+	for (i = 0; i < PY_STORM_SLOTS; i++)
+		live += storm->slot[i] && py_is_pooled(storm->slot[i]);
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), live);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	py_put_many(storm->slot, PY_STORM_SLOTS);
+	KUNIT_EXPECT_EQ(test, atomic_read(&storm->bad), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&storm->failed), 0);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
+	kunit_info(test, "met \"busy\": %llu allocations, %llu frees\n",
+		   py_falls(test, PY_FALL_NESTED),
+		   py_events(test, PY_EV_NESTED_FREE));
+}
+
+static void task_softirq_and_hardirq_at_once(struct kunit *test)
+{
+	struct py_storm *storm = kunit_kzalloc(test, sizeof(*storm), GFP_KERNEL);
+	struct py_storm_cpu *sc;
+
+	KUNIT_ASSERT_NOT_NULL(test, storm);
+	sc = py_storm_new(test, storm, 1);
+	py_storm_run(sc);
+	py_storm_check(test, sc);
+	py_storm_end(test, storm);
+}
+
+static void all_contexts_of_two_cpus_at_once(struct kunit *test)
+{
+	struct py_storm *storm = kunit_kzalloc(test, sizeof(*storm), GFP_KERNEL);
+	unsigned int other = py_other_cpu(test);
+	struct py_storm_cpu *here, *there;
+	struct py_worker worker;
+
+	KUNIT_ASSERT_NOT_NULL(test, storm);
+	here = py_storm_new(test, storm, 1);
+	there = py_storm_new(test, storm, 101);
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_storm_run, there));
+	py_storm_run(here);
+	py_worker_finish(&worker);
+	py_storm_check(test, here);
+	py_storm_check(test, there);
+	py_storm_end(test, storm);
+}
+
+struct py_volley {
+	struct py_storm_cpu *sc;
+	unsigned int cpu;
+};
+
+static void py_volley_hard(void *arg)
+{
+	py_storm_step(arg, PY_STORM_HARD);
+}
+
+static void py_volley_run(void *arg)
+{
+	struct py_volley *volley = arg;
+	unsigned long end = jiffies + msecs_to_jiffies(PY_STORM_MS);
+
+	while (time_before(jiffies, end)) {
+		smp_call_function_single(volley->cpu, py_volley_hard, volley->sc, 1);
+		cond_resched();
+	}
+}
+
+/* Interrupts from the other CPU as fast as they go: between any instructions. */
+static void interrupts_of_another_cpu_between_any_instructions(struct kunit *test)
+{
+	struct py_storm *storm = kunit_kzalloc(test, sizeof(*storm), GFP_KERNEL);
+	unsigned int other = py_other_cpu(test);
+	struct py_volley volley = { .cpu = raw_smp_processor_id() };
+	struct py_worker worker;
+	unsigned long end = jiffies + msecs_to_jiffies(PY_STORM_MS);
+
+	KUNIT_ASSERT_NOT_NULL(test, storm);
+	volley.sc = py_storm_new(test, storm, 201);
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_volley_run, &volley));
+	while (time_before(jiffies, end)) {
+		py_storm_step(volley.sc, PY_STORM_TASK);
+		cond_resched();
+	}
+	py_worker_finish(&worker);
+	KUNIT_EXPECT_GT(test, volley.sc->steps[PY_STORM_HARD], 0);
+	kunit_info(test, "steps: task %llu, hardirq %llu\n",
+		   volley.sc->steps[PY_STORM_TASK],
+		   volley.sc->steps[PY_STORM_HARD]);
+	py_storm_end(test, storm);
+}
+
+static struct kunit_case py_nested_cases[] = {
+	KUNIT_CASE(hardirq_that_meets_busy_gets_kmalloc),
+	KUNIT_CASE(softirq_that_meets_busy_gets_kmalloc),
+	KUNIT_CASE(constant_size_that_meets_busy_gets_kmalloc),
+	KUNIT_CASE(zalloc_that_meets_busy_is_zeroed),
+	KUNIT_CASE(free_that_meets_busy_arrives_later),
+	KUNIT_CASE(frees_that_meet_busy_empty_the_pool),
+	KUNIT_CASE(softirq_free_that_meets_busy_arrives_later),
+	KUNIT_CASE(kmalloced_memory_is_freed_though_busy),
+	KUNIT_CASE(hardirq_uses_the_pools_otherwise),
+	KUNIT_CASE(busy_is_taken_once),
+	KUNIT_CASE(busy_met_in_task_is_noticed),
+	KUNIT_CASE(visit_comes_back_to_a_busy_cpu),
+	KUNIT_CASE(walk_waits_for_a_busy_cpu),
+	KUNIT_CASE(task_softirq_and_hardirq_at_once),
+	KUNIT_CASE(all_contexts_of_two_cpus_at_once),
+	KUNIT_CASE(interrupts_of_another_cpu_between_any_instructions),
+	{}
+};
+
+static struct kunit_suite py_nested_suite = {
+	.name = "pyalloc_nested",
+	.init = py_test_init,
+	.exit = py_test_exit,
+	.test_cases = py_nested_cases,
+};
+
+kunit_test_suite(py_nested_suite);
