@@ -489,28 +489,31 @@ static void reclaimer_uses_the_pools_there_are(struct kunit *test)
 	pyfree(p);
 }
 
-/* All memory that comes in pieces as large as an arena. */
-static void py_take_large_pages(struct list_head *list)
+/* All memory that comes in pieces as large as an arena. How many there were. */
+static unsigned int py_take_large_pages(struct list_head *list)
 {
-	struct page *page;
+	unsigned int n;
 
-	for (;;) {
-		page = alloc_pages(__GFP_NOWARN | __GFP_NORETRY |
-				   __GFP_NOMEMALLOC, PY_ARENA_ORDER);
+	for (n = 0; ; n++) {
+		struct page *page = alloc_pages(__GFP_NOWARN | __GFP_NORETRY |
+						__GFP_NOMEMALLOC, PY_ARENA_ORDER);
+
 		if (!page)
-			return;
+			return n;
 		split_page(page, PY_ARENA_ORDER);
-		list_add(&page->lru, list);
+		list_add_tail(&page->lru, list);
 	}
 }
 
-/* Of up to @most pieces, the first half: too small to become an arena. */
+/* Returns the first half of up to @most pieces: too small to be an arena. */
 static void py_return_halves(struct list_head *list, unsigned int most)
 {
 	struct page *page;
 	unsigned int i;
 
 	list_for_each_entry(page, list, lru) {
+		if (page->private)
+			continue;
 		for (i = 1; i < PY_ARENA_PAGES / 2; i++)
 			__free_page(page + i);
 		page->private = 1;
@@ -543,8 +546,9 @@ static void without_an_arena_kmalloc_serves(struct kunit *test)
 
 	if (totalram_pages() > PY_EXHAUST_PAGES)
 		kunit_skip(test, "too much memory to use all of it");
-	py_take_large_pages(&list);
-	py_return_halves(&list, 32);
+	/* Until it is not the watermark that stops it. */
+	while (py_take_large_pages(&list))
+		py_return_halves(&list, 32);
 	p = py_get(64, GFP_KERNEL);
 	q = py_get(64, GFP_KERNEL);
 	s = py_walk(test);

@@ -197,6 +197,8 @@ static void py_model_end(struct kunit *test, struct py_model *m)
 
 	for (i = 0; i < m->slots; i++)
 		py_step_free(m, &m->object[i]);
+	/* Brings home what the other CPU owns. */
+	pyalloc_trim();
 	py_model_compare(test, m);
 	KUNIT_EXPECT_EQ(test, m->bad, 0);
 	KUNIT_EXPECT_EQ(test, m->failed, 0);
@@ -293,14 +295,14 @@ static void py_side_run(void *arg)
 }
 
 static struct py_side *py_side_new(struct kunit *test, struct py_object *object,
-				   u64 s)
+				   u64 s, u32 ops)
 {
 	struct py_side *side = kunit_kzalloc(test, sizeof(*side), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, side);
 	py_model_init(&side->model, object, s);
 	side->model.slots = 4096;
-	side->ops = PY_OPS;
+	side->ops = ops;
 	return side;
 }
 
@@ -319,8 +321,8 @@ static void two_cpus(struct kunit *test)
 	unsigned int other = py_other_cpu(test);
 	struct py_object *object = py_objects(test, PY_SLOTS);
 	u64 s = py_seed(test);
-	struct py_side *here = py_side_new(test, object, s);
-	struct py_side *there = py_side_new(test, object, s + (1ULL << 32));
+	struct py_side *here = py_side_new(test, object, s, PY_OPS / 2);
+	struct py_side *there = py_side_new(test, object, s + (1ULL << 32), PY_OPS / 2);
 	struct py_worker worker;
 
 	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_side_run, there));
@@ -354,8 +356,8 @@ static void two_cpus_and_trim(struct kunit *test)
 	unsigned int other = py_other_cpu(test);
 	struct py_object *object = py_objects(test, PY_SLOTS);
 	u64 s = py_seed(test);
-	struct py_side *here = py_side_new(test, object, s);
-	struct py_side *there = py_side_new(test, object, s + (1ULL << 32));
+	struct py_side *here = py_side_new(test, object, s, PY_OPS / 5);
+	struct py_side *there = py_side_new(test, object, s + (1ULL << 32), PY_OPS / 5);
 	struct py_trimmer trimmer = {};
 	struct py_worker worker, third;
 
@@ -380,8 +382,8 @@ static void identity_holds_while_two_cpus_work(struct kunit *test)
 	struct py_object *object = py_objects(test, PY_SLOTS);
 	struct py_fixture *fix = test->priv;
 	u64 s = py_seed(test);
-	struct py_side *here = py_side_new(test, object, s);
-	struct py_side *there = py_side_new(test, object, s + (1ULL << 32));
+	struct py_side *here = py_side_new(test, object, s, PY_OPS / 5);
+	struct py_side *there = py_side_new(test, object, s + (1ULL << 32), PY_OPS / 5);
 	struct py_worker worker, second;
 	unsigned int walks = 0, wrong = 0;
 
