@@ -6,7 +6,8 @@
 # The running kernel's headers, else the newest installed ones.
 KDIR ?= $(or $(wildcard /lib/modules/$(shell uname -r)/build),$(shell ls -d \
 	/lib/modules/*/build 2>/dev/null | sort -V | tail -n 1))
-RELEASE = $(shell cat $(KDIR)/include/config/kernel.release)
+# As uname -r says it; Debian's kernel.release says something else.
+RELEASE = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 EXTRA = /lib/modules/$(RELEASE)/extra
 SHARED = /usr/src/pyalloc
 
