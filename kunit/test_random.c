@@ -16,7 +16,7 @@ MODULE_PARM_DESC(seed, "Seed of the random histories (0: another one each time)"
 
 #define PY_OPS		1000000
 #define PY_SLOTS	16384
-#define PY_SIZES	601	/* 0 to 600: some fall through */
+#define PY_SIZES	601	/* 0 to 600: some go to kmalloc() */
 
 /* A block of the model; @serial gives its contents. */
 struct py_object {
@@ -288,6 +288,7 @@ static void py_side_run(void *arg)
 		if (xchg(&o->lock, 1))
 			continue;
 		py_model_step(m, o, 8 + (op >> 15) % 3 * 3 - 3);
+		/* Whoever gets the lock next sees what we did. */
 		smp_store_release(&o->lock, 0);
 		if (!(op % 1024))
 			cond_resched();

@@ -337,6 +337,19 @@ static size_t py_ring_size(u64 i)
 	return size[i * 7 % ARRAY_SIZE(size)];
 }
 
+/* What is in a slot, and all that its block contains. */
+static void *py_ring_look(void **slot)
+{
+	/* Pairs with py_ring_put(). */
+	return smp_load_acquire(slot);
+}
+
+static void py_ring_put(void **slot, void *p)
+{
+	/* Pairs with py_ring_look(): the contents come before the block. */
+	smp_store_release(slot, p);
+}
+
 static void py_ring_produce(struct py_ring *ring)
 {
 	u64 i;
@@ -352,9 +365,9 @@ static void py_ring_produce(struct py_ring *ring)
 		} else {
 			py_fill(p, size, i);
 		}
-		while (smp_load_acquire(slot))
+		while (py_ring_look(slot))
 			cond_resched();
-		smp_store_release(slot, p);
+		py_ring_put(slot, p);
 	}
 }
 
@@ -368,12 +381,12 @@ static void py_ring_consume(void *arg)
 		void *p;
 
 		for (;;) {
-			p = smp_load_acquire(slot);
+			p = py_ring_look(slot);
 			if (p)
 				break;
 			cond_resched();
 		}
-		smp_store_release(slot, NULL);
+		py_ring_put(slot, NULL);
 		if (p != ZERO_SIZE_PTR && !py_holds(p, py_ring_size(i), i))
 			ring->bad++;
 		pyfree(p);
@@ -420,19 +433,19 @@ static void py_swap_run(void *arg)
 		void **slot = &swap->out->slot[made % PY_RING];
 		void *p;
 
-		if (made < blocks && !smp_load_acquire(slot)) {
+		if (made < blocks && !py_ring_look(slot)) {
 			p = py_get(py_ring_size(made), GFP_KERNEL);
 			if (p)
 				py_fill(p, py_ring_size(made), made);
 			else
 				swap->out->failed++;
-			smp_store_release(slot, p ?: ZERO_SIZE_PTR);
+			py_ring_put(slot, p ?: ZERO_SIZE_PTR);
 			made++;
 		}
 		slot = &swap->in->slot[taken % PY_RING];
-		p = smp_load_acquire(slot);
+		p = py_ring_look(slot);
 		if (taken < blocks && p) {
-			smp_store_release(slot, NULL);
+			py_ring_put(slot, NULL);
 			if (p != ZERO_SIZE_PTR &&
 			    !py_holds(p, py_ring_size(taken), taken))
 				swap->in->bad++;
