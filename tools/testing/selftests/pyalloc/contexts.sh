@@ -36,7 +36,7 @@ test_a_storm_keeps_contents_intact()
 	[ -e /sys/kernel/realtime ] && contexts="task softirq" ||
 		contexts="task softirq hardirq"
 	for context in $contexts; do
-		holds "steps in $context, the laziest CPU's" "$(steps $context)" -gt 1000
+		holds "steps in $context, the laziest CPU's" "$(steps "$context")" -gt 1000
 	done
 	nothing_went_wrong
 }

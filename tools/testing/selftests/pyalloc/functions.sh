@@ -23,7 +23,6 @@ WORDCOUNT_KMALLOC=$TREE/samples/wordcount/wordcount_kmalloc.ko
 DEBUGFS=/sys/kernel/debug
 PY=$DEBUGFS/pyalloc
 ARENA=262144
-ARENA_PAGES=64
 
 # Exit statuses that kselftest knows.
 KSFT_FAIL=1
@@ -57,7 +56,7 @@ is()
 # holds WHAT NUMBER OPERATOR NUMBER
 holds()
 {
-	[ "$2" "$3" "$4" ] || fail "$1: not $2 $3 $4"
+	test "$2" "$3" "$4" || fail "$1: not $2 $3 $4"
 }
 
 # matches WHAT TEXT REGEX

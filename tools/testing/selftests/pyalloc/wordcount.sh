@@ -223,7 +223,7 @@ test_pages_are_about_those_of_the_arenas()
 	real_text
 	load "$WORDCOUNT" path="$TEXT"
 	difference=$(($(memory pages) - $(arenas) * ARENA))
-	holds "pages above the arenas' bytes" "$difference" -le $ARENA
+	holds "pages above the arenas' bytes" "$difference" -le "$ARENA"
 	holds "pages below the arenas' bytes" "$difference" -ge $((-ARENA / 2))
 }
 

@@ -225,12 +225,25 @@ static void storm_interrupt(void *arg)
 {
 	struct storm *s = arg;
 
-	/* Where kmalloc() is not legal in hardirq, neither is pyalloc(). */
-	if (in_hardirq() && !IS_ENABLED(CONFIG_PREEMPT_RT))
+	/* A machine with one CPU calls this like any function. */
+	if (in_hardirq())
 		storm_steps(s, IN_HARDIRQ);
 	tasklet_schedule(&s->tasklet);
 	/* Last: storm_stop() may go on, and the neighbour send the next. */
 	smp_store_release(&s->flying, false);
+}
+
+/* Have @cpu interrupted, unless the last interrupt is still under way. */
+static void storm_interrupt_on(unsigned int cpu)
+{
+	struct storm *to = per_cpu_ptr(&storms, cpu);
+
+	/* Pairs with the release in storm_interrupt(). */
+	if (smp_load_acquire(&to->flying))
+		return;
+	WRITE_ONCE(to->flying, true);
+	if (smp_call_function_single_async(cpu, &to->csd))
+		WRITE_ONCE(to->flying, false);
 }
 
 static int storm_task(void *arg)
@@ -243,14 +256,14 @@ static int storm_task(void *arg)
 		next = cpumask_first(cpu_online_mask);
 
 	while (!kthread_should_stop()) {
-		struct storm *to = per_cpu_ptr(&storms, next);
-
-		/* Pairs with the release in storm_interrupt(). */
-		if (!smp_load_acquire(&to->flying)) {
-			WRITE_ONCE(to->flying, true);
-			if (smp_call_function_single_async(next, &to->csd))
-				WRITE_ONCE(to->flying, false);
-		}
+		/*
+		 * On PREEMPT_RT kmalloc() is not legal in hardirq, so neither
+		 * is pyalloc(), and softirqs are better raised by a task.
+		 */
+		if (IS_ENABLED(CONFIG_PREEMPT_RT))
+			tasklet_schedule(&s->tasklet);
+		else
+			storm_interrupt_on(next);
 		storm_steps(s, IN_TASK);
 		cond_resched();
 	}
