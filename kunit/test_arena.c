@@ -8,6 +8,7 @@
 #include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/vmstat.h>
 
@@ -251,6 +252,11 @@ static void highwater_mark_rises_and_stays(struct kunit *test)
 	py_put_many(block, n * PY_ARENA_MAX_BLOCKS);
 	pyalloc_trim();
 	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas_highwater, n);
+
+	/* A lower peak does not lower it. */
+	block = py_get_arenas(test, 1);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas_highwater, n);
+	py_put_arena(block, 0);
 }
 
 static void trim_of_nothing_frees_nothing(struct kunit *test)
@@ -328,83 +334,135 @@ static void empty_arena_with_gone_pages_is_not_kept(struct kunit *test)
 }
 
 /*
- * kmalloc() until it serves from a page that @arena gave back; everything it
- * returned before goes into @block. Returns how many, the wanted one last.
+ * A pinned arena whose pages are gone, and blocks that kmalloc() served since,
+ * the last of them from one of those pages.
  */
-static unsigned int py_kmalloc_into(struct py_arena *arena, void **block,
-				    unsigned int most)
-{
-	unsigned int n;
-
-	for (n = 0; n < most; n++) {
-		block[n] = kmalloc(64, GFP_KERNEL);
-		if (!block[n] || py_arena_of(block[n]) == arena)
-			return n + 1;
-	}
-	return n;
-}
-
 #define PY_FOREIGN_TRIES	50000
 
-static void block_of_kmalloc_in_a_gone_page_is_not_ours(struct kunit *test)
-{
-	void **block = kunit_kcalloc(test, PY_FOREIGN_TRIES, sizeof(*block),
-				     GFP_KERNEL);
+struct py_foreign {
 	struct py_arena *arena;
+	void *pin;
+	void **block;
 	unsigned int n;
-	void *p, *q;
+	void *p;
+};
 
-	KUNIT_ASSERT_NOT_NULL(test, block);
-	p = py_get(8, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	arena = py_arena_of(p);
-	pyalloc_trim();
-	n = py_kmalloc_into(arena, block, PY_FOREIGN_TRIES);
-	q = block[n - 1];
-	if (py_arena_of(q) == arena) {
-		KUNIT_EXPECT_EQ(test, arena->class[py_index_of(q)], PY_CLASS_GONE);
-		KUNIT_EXPECT_EQ(test, pysize(q), ksize(q));
-		py_fill(q, 64, 13);
-		q = pyrealloc(q, 100, GFP_KERNEL);
-		KUNIT_ASSERT_NOT_NULL(test, q);
-		KUNIT_EXPECT_TRUE(test, py_holds(q, 64, 13));
-		pyfree(q);
-		block[n - 1] = NULL;
-		KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
-	} else {
-		kunit_mark_skipped(test, "no block there after %u", n);
+/* kmalloc() until it serves from page @first to @last of the arena. */
+static bool py_foreign_find(struct py_foreign *f, unsigned int first,
+			    unsigned int last)
+{
+	while (f->n < PY_FOREIGN_TRIES) {
+		void *p = kmalloc(64, GFP_KERNEL);
+
+		if (!p)
+			return false;
+		/* A header made of these bytes would call all blocks small. */
+		memset(p, 5, 64);
+		f->block[f->n++] = p;
+		f->p = p;
+		if (py_arena_of(p) == f->arena && py_index_of(p) >= first &&
+		    py_index_of(p) <= last)
+			return true;
 	}
-	py_put_many(block, n);
-	pyfree(p);
+	return false;
+}
+
+static void py_foreign_end(struct kunit *test, struct py_foreign *f)
+{
+	py_put_many(f->block, f->n);
+	pyfree(f->pin);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
+}
+
+static void py_foreign_begin(struct kunit *test, struct py_foreign *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->block = kunit_kcalloc(test, PY_FOREIGN_TRIES, sizeof(*f->block),
+				 GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f->block);
+	f->pin = py_get(8, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f->pin);
+	f->arena = py_arena_of(f->pin);
+	pyalloc_trim();
+	if (!py_foreign_find(f, 1, PY_ARENA_POOLS)) {
+		py_foreign_end(test, f);
+		kunit_skip(test, "kmalloc() served from elsewhere");
+	}
+	KUNIT_EXPECT_EQ(test, f->arena->class[py_index_of(f->p)], PY_CLASS_GONE);
+}
+
+static void block_of_kmalloc_in_a_gone_page_has_its_size(struct kunit *test)
+{
+	struct py_foreign f;
+
+	py_foreign_begin(test, &f);
+	KUNIT_EXPECT_EQ(test, pysize(f.p), ksize(f.p));
+	KUNIT_EXPECT_EQ(test, pysize(f.p), 64);
+	py_foreign_end(test, &f);
+}
+
+/* py_foreign_end() frees it with pyfree(), which must not refuse it. */
+static void block_of_kmalloc_in_a_gone_page_can_be_freed(struct kunit *test)
+{
+	struct py_foreign f;
+
+	py_foreign_begin(test, &f);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
+	py_foreign_end(test, &f);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+static void block_of_kmalloc_in_a_gone_page_can_grow(struct kunit *test)
+{
+	struct py_foreign f;
+	void *p;
+
+	py_foreign_begin(test, &f);
+	py_fill(f.p, 64, 13);
+	p = pyrealloc(f.p, 100, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, p);
+	if (p) {
+		KUNIT_EXPECT_TRUE(test, py_holds(p, 64, 13));
+		f.block[f.n - 1] = p;
+	}
+	py_foreign_end(test, &f);
 }
 
 static void arena_may_go_while_kmalloc_uses_its_gone_page(struct kunit *test)
 {
-	void **block = kunit_kcalloc(test, PY_FOREIGN_TRIES, sizeof(*block),
-				     GFP_KERNEL);
-	struct py_arena *arena;
-	unsigned int n;
-	void *p, *q;
+	struct py_foreign f;
 
-	KUNIT_ASSERT_NOT_NULL(test, block);
-	p = py_get(8, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	arena = py_arena_of(p);
+	py_foreign_begin(test, &f);
+	pyfree(f.pin);
+	f.pin = NULL;
+	py_fill(f.p, 64, 14);
 	pyalloc_trim();
-	n = py_kmalloc_into(arena, block, PY_FOREIGN_TRIES);
-	q = block[n - 1];
-	pyfree(p);
-	if (py_arena_of(q) == arena) {
-		py_fill(q, 64, 14);
-		pyalloc_trim();
-		KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
-		KUNIT_EXPECT_TRUE(test, py_holds(q, 64, 14));
-		KUNIT_EXPECT_EQ(test, pysize(q), ksize(q));
-	} else {
-		kunit_mark_skipped(test, "no block there after %u", n);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
+	KUNIT_EXPECT_TRUE(test, py_holds(f.p, 64, 14));
+	KUNIT_EXPECT_EQ(test, pysize(f.p), ksize(f.p));
+	py_foreign_end(test, &f);
+}
+
+/* Then what used to be its header may say anything. */
+static void released_arena_is_forgotten(struct kunit *test)
+{
+	struct py_foreign f;
+	unsigned int i;
+
+	py_foreign_begin(test, &f);
+	pyfree(f.pin);
+	f.pin = NULL;
+	pyalloc_trim();
+	rcu_barrier();
+	/* All of that page, which is one slab. */
+	for (i = 0; i < PY_POOL_SIZE / 64; i++) {
+		if (!py_foreign_find(&f, 0, 0)) {
+			py_foreign_end(test, &f);
+			kunit_skip(test, "kmalloc() did not use the header's page");
+		}
 	}
-	py_put_many(block, n);
-	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
+	KUNIT_EXPECT_EQ(test, pysize(f.p), 64);
+	py_foreign_end(test, &f);
 }
 
 static long py_slab_pages(void)
@@ -616,8 +674,11 @@ static struct kunit_case py_arena_cases[] = {
 	KUNIT_CASE(arena_with_gone_pages_serves_its_pools),
 	KUNIT_CASE(gone_pages_are_not_handed_out),
 	KUNIT_CASE(empty_arena_with_gone_pages_is_not_kept),
-	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_is_not_ours),
+	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_has_its_size),
+	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_can_be_freed),
+	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_can_grow),
 	KUNIT_CASE(arena_may_go_while_kmalloc_uses_its_gone_page),
+	KUNIT_CASE(released_arena_is_forgotten),
 	KUNIT_CASE(arenas_are_booked_as_slab),
 	KUNIT_CASE(gone_pages_leave_the_books),
 	KUNIT_CASE(reclaimer_brings_no_arena),

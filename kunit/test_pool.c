@@ -393,6 +393,20 @@ static void idle_current_pool_is_given_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->spare, 0);
 }
 
+/* The second class's pool comes with its neighbour in the cache line. */
+static void idle_spare_pool_is_given_back(struct kunit *test)
+{
+	void *p = py_get(64, GFP_KERNEL), *q = py_get(128, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->spare, 1);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->spare, 0);
+	pyfree(p);
+	pyfree(q);
+}
+
 static void idle_current_pool_with_a_block_is_used(struct kunit *test)
 {
 	void *p = py_get(64, GFP_KERNEL), *q;
@@ -532,6 +546,7 @@ static struct kunit_case py_pool_cases[] = {
 	KUNIT_CASE(cpu_keeps_few_spare_pools),
 	KUNIT_CASE(trim_takes_the_current_pool),
 	KUNIT_CASE(idle_current_pool_is_given_back),
+	KUNIT_CASE(idle_spare_pool_is_given_back),
 	KUNIT_CASE(idle_current_pool_with_a_block_is_used),
 	KUNIT_CASE(idle_exhausted_pool_is_full),
 	KUNIT_CASE(free_list_is_encoded_where_the_kernel_hardens),

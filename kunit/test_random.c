@@ -369,7 +369,7 @@ static void two_cpus_and_trim(struct kunit *test)
 		py_worker_finish(&third);
 	}
 	py_worker_finish(&worker);
-	KUNIT_EXPECT_GT(test, trimmer.trims, 10);
+	KUNIT_EXPECT_GT(test, trimmer.trims, 0);
 	py_side_add(&here->model, &there->model);
 	pyalloc_trim();
 	py_model_compare(test, &here->model);
