@@ -49,8 +49,8 @@ static inline void kasan_poison(const void *addr, size_t size, u8 value,
 #define py_fault_attr	fault_attr
 
 /* Not verbose: who wants the stack of each fault sets "verbose". */
-#define PY_FAULT_ATTR(name)						\
-	struct fault_attr name = {					\
+#define PY_FAULT_INIT							\
+	{								\
 		.interval = 1,						\
 		.times = ATOMIC_INIT(1),				\
 		.ratelimit_state = RATELIMIT_STATE_INIT_DISABLED,	\
@@ -75,8 +75,8 @@ struct py_fault_attr {
 	atomic_t space;			/* not the first of so many */
 };
 
-#define PY_FAULT_ATTR(name)						\
-	struct py_fault_attr name = {					\
+#define PY_FAULT_INIT							\
+	{								\
 		.interval = 1,						\
 		.times = ATOMIC_INIT(1),				\
 	}

@@ -116,12 +116,11 @@ MODULE_PARM_DESC(batch, "Blocks freed for other CPUs before they are sent, 1 to 
 /* ---- All state --------------------------------------------------------- */
 
 static DEFINE_PER_CPU(struct py_cpu, py_cpu);
-static DEFINE_PER_CPU(struct pyheap_cpu, py_default_cpu);
 
 /* The heap of pyalloc(). */
 static struct pyheap py_default = {
 	.name = "default",
-	.cpu = &py_default_cpu,
+	.cpu = &py_cpu.heap,
 };
 
 static LIST_HEAD(py_heaps);		/* RCU */
@@ -129,12 +128,18 @@ static LIST_HEAD(py_heaps);		/* RCU */
 /* Stands in cur[] where there is no pool: never has a block to give. */
 static struct py_pool py_no_pool __read_mostly;
 
-/* Is this address in an arena? One byte for each 256 KiB of the direct map. */
+/*
+ * Is this address in an arena? An entry for each 256 KiB of the direct map, a
+ * power of two of them, so that the index needs no base and no bound: it is
+ * the entry that tells one address from another.
+ */
 static struct {
-	u8 *mark;
-	unsigned long base;
-	unsigned long len;
+	struct py_arena **arena;	/* the one that begins here, or PY_NONE */
+	unsigned long mask;		/* entries - 1 */
 } py_map __read_mostly;
+
+/* Not NULL: that is what a NULL pointer's arena would be. */
+#define PY_NONE		((struct py_arena *)-1L)
 
 static struct {
 	u8 armed;			/* will look again at what is pending */
@@ -143,9 +148,6 @@ static struct {
 	struct delayed_work work;
 	struct workqueue_struct *wq;
 } py_reaper;
-
-PY_FAULT_ATTR(py_fail);
-EXPORT_SYMBOL_INTERNAL(py_fail);
 
 static DEFINE_MUTEX(visit_mutex);	/* one visit of the CPUs at a time */
 static struct shrinker *py_shrinker;
@@ -165,9 +167,9 @@ static void py_event(struct pyheap *heap, enum py_event event)
  */
 static __always_inline bool busy_trylock(struct py_cpu *c)
 {
-	if (unlikely(READ_ONCE(c->busy)))
+	if (unlikely(c->busy))
 		return false;
-	WRITE_ONCE(c->busy, 1);
+	c->busy = 1;
 	barrier();
 	return true;
 }
@@ -175,7 +177,8 @@ static __always_inline bool busy_trylock(struct py_cpu *c)
 static __always_inline void busy_unlock(struct py_cpu *c)
 {
 	barrier();
-	WRITE_ONCE(c->busy, 0);
+	c->busy = 0;
+	barrier();
 }
 
 /* ---- Free lists -------------------------------------------------------- */
@@ -232,22 +235,23 @@ static bool pool_carve(struct py_cpu *c, struct py_pool *pool,
  */
 static __always_inline bool py_map_has(const void *p)
 {
-	unsigned long i = ((unsigned long)p - py_map.base) >> PY_ARENA_SHIFT;
+	unsigned long i = (unsigned long)p >> PY_ARENA_SHIFT & py_map.mask;
 
-	return i < py_map.len && READ_ONCE(py_map.mark[i]);
+	/* data_race(): only a pointer that is not ours can see it change. */
+	return data_race(py_map.arena[i]) == py_arena_of(p);
 }
 
 static bool py_map_covers(const struct py_arena *arena)
 {
-	return ((unsigned long)arena - py_map.base) >> PY_ARENA_SHIFT <
-	       py_map.len;
+	return (unsigned long)arena - PAGE_OFFSET <=
+	       py_map.mask << PY_ARENA_SHIFT;
 }
 
-static void py_map_set(const struct py_arena *arena, u8 mark)
+/* @to is @arena or PY_NONE. */
+static void py_map_set(const struct py_arena *arena, struct py_arena *to)
 {
-	unsigned long i = ((unsigned long)arena - py_map.base) >> PY_ARENA_SHIFT;
-
-	WRITE_ONCE(py_map.mark[i], mark);
+	WRITE_ONCE(py_map.arena[(unsigned long)arena >> PY_ARENA_SHIFT &
+				py_map.mask], to);
 }
 
 /* The usable size of @p; 0 if it is not a block of ours. */
@@ -388,7 +392,7 @@ static unsigned long arena_free(struct py_arena *arena)
 	unsigned long pages = PY_ARENA_PAGES - hweight64(arena->gone);
 	unsigned int i;
 
-	py_map_set(arena, 0);
+	py_map_set(arena, PY_NONE);
 	arena_book(arena->node, -(long)pages);
 	if (!arena->gone) {
 		__free_pages(virt_to_page(arena), PY_ARENA_ORDER);
@@ -422,6 +426,10 @@ static unsigned long arena_free_list(struct list_head *dead)
 /* Order 6 bypasses the per-CPU page lists: do not ask at once again. */
 #define PY_ARENA_RETRY	(HZ / 10)
 
+/* Which arenas are not to be had: debugfs/pyalloc/fail. */
+struct py_fault_attr py_fail = PY_FAULT_INIT;
+EXPORT_SYMBOL_INTERNAL(py_fail);
+
 static struct py_arena *arena_alloc(struct pyheap_node *node)
 {
 	struct page *page;
@@ -448,7 +456,7 @@ static struct py_arena *arena_alloc(struct pyheap_node *node)
 	kasan_poison((void *)arena + PY_POOL_SIZE,
 		     PY_ARENA_POOLS * PY_POOL_SIZE, PY_KASAN_FREE, false);
 	arena_book(node, PY_ARENA_PAGES);
-	py_map_set(arena, 1);
+	py_map_set(arena, arena);
 	return arena;
 }
 
@@ -1133,6 +1141,9 @@ static void *alloc_from_node(struct pyheap *heap, unsigned int class,
 	struct pyheap_cpu *hc;
 	void *block;
 
+	/* What just came back is better than what was never used. */
+	if (!llist_empty(&node->back))
+		node_collect(node);
 	/* Others may be faster to the pools of the first arena we add. */
 	if (!node_take(node, taken) &&
 	    !(node_grow(node, gfp, &why) && node_take(node, taken)))
@@ -1174,29 +1185,27 @@ static noinline void *alloc_slow(struct pyheap *heap, unsigned int class,
 	return alloc_from_node(heap, class, size, gfp);
 }
 
-/* Flags that say what only kmalloc() can do, or refuses. */
-#define PY_GFP_KMALLOC	(__GFP_ACCOUNT | __GFP_DMA | __GFP_DMA32 | \
-			 __GFP_HIGHMEM | __GFP_RECLAIMABLE)
+/* @heap's state on this CPU, which is @c. */
+static __always_inline struct pyheap_cpu *heap_here(struct pyheap *heap,
+						    struct py_cpu *c)
+{
+	return heap == &py_default ? &c->heap : this_cpu_ptr(heap->cpu);
+}
 
 /* The fast path. */
-static __always_inline void *heap_alloc(struct pyheap *heap,
-					struct pyheap_cpu __percpu *cpu,
-					unsigned int class, size_t size,
-					gfp_t gfp)
+static __always_inline void *alloc_block(struct pyheap *heap,
+					 unsigned long class, size_t size,
+					 gfp_t gfp)
 {
 	struct py_cpu *c;
 	struct py_pool *pool;
 	void *block;
 
-	if (IS_ENABLED(CONFIG_LOCKDEP) || IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
-		might_alloc(gfp);
-	if (unlikely(gfp & PY_GFP_KMALLOC))
-		return fall_through(heap, size, gfp, PY_FALL_GFP);
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
 	if (unlikely(!busy_trylock(c)))
 		return alloc_nested(heap, size, gfp);
-	pool = this_cpu_ptr(cpu)->cur[class];
+	pool = heap_here(heap, c)->cur[class];
 	block = pool->free;
 	if (unlikely(!block))
 		return alloc_slow(heap, class, size, gfp);
@@ -1207,10 +1216,34 @@ static __always_inline void *heap_alloc(struct pyheap *heap,
 	return block_init(block, class, size, gfp);
 }
 
+/* Flags that say what only kmalloc() can do, or refuses. */
+#define PY_GFP_KMALLOC	(__GFP_ACCOUNT | __GFP_DMA | __GFP_DMA32 | \
+			 __GFP_HIGHMEM | __GFP_RECLAIMABLE)
+
+static noinline void *alloc_flagged(struct pyheap *heap, unsigned long class,
+				    size_t size, gfp_t gfp)
+{
+	if (gfp & PY_GFP_KMALLOC)
+		return fall_through(heap, size, gfp, PY_FALL_GFP);
+	return alloc_block(heap, class, size, gfp);
+}
+
+/* One test for all flags that mean more work; then it is known there is none. */
+static __always_inline void *heap_alloc(struct pyheap *heap,
+					unsigned long class, size_t size,
+					gfp_t gfp)
+{
+	if (IS_ENABLED(CONFIG_LOCKDEP) || IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
+		might_alloc(gfp);
+	if (unlikely(gfp & (PY_GFP_KMALLOC | __GFP_ZERO)))
+		return alloc_flagged(heap, class, size, gfp);
+	return alloc_block(heap, class, size, gfp & ~__GFP_ZERO);
+}
+
 /* For pyalloc(): the class is known when it is compiled. */
 void *__pyalloc_class(unsigned int class, gfp_t gfp)
 {
-	return heap_alloc(&py_default, &py_default_cpu, class,
+	return heap_alloc(&py_default, class,
 			  py_class_size(class), gfp);
 }
 EXPORT_SYMBOL_GPL(__pyalloc_class);
@@ -1224,7 +1257,7 @@ void *__pyalloc(size_t size, gfp_t gfp)
 			return ZERO_SIZE_PTR;
 		return fall_through(&py_default, size, gfp, PY_FALL_SIZE);
 	}
-	return heap_alloc(&py_default, &py_default_cpu, PYALLOC_CLASS(size),
+	return heap_alloc(&py_default, PYALLOC_CLASS(size),
 			  size, gfp);
 }
 EXPORT_SYMBOL_GPL(__pyalloc);
@@ -1294,9 +1327,22 @@ static noinline void free_elsewhere(struct py_cpu *c, void *p, bool nested)
 	preempt_enable();
 }
 
-/* Under busy, preemption off: ends both. */
-static noinline void free_double(struct py_cpu *c, struct pyheap *heap)
+static noinline void free_nested(struct py_cpu *c, void *p)
 {
+	free_elsewhere(c, p, true);
+}
+
+static noinline void free_foreign(struct py_cpu *c, void *p)
+{
+	busy_unlock(c);
+	free_elsewhere(c, p, false);
+}
+
+/* Under busy, preemption off: ends both. */
+static noinline void free_double(struct py_cpu *c, const void *p)
+{
+	struct pyheap *heap = py_arena_of(p)->heap;
+
 	busy_unlock(c);
 	preempt_enable();
 	bad_free(heap, "double free");
@@ -1319,6 +1365,48 @@ static noinline bool block_exit(void *p)
 	return true;
 }
 
+/* The fast path. Preemption is off; the block is in an arena. */
+static __always_inline void block_free(void *block)
+{
+	struct py_arena *arena = py_arena_of(block);
+	unsigned int i = py_index_of(block);
+	struct py_cpu *c = this_cpu_ptr(&py_cpu);
+	struct py_pool *pool;
+
+	if (unlikely(!busy_trylock(c)))
+		return free_nested(c, block);
+	if (unlikely(READ_ONCE(arena->owner[i]) != c->id))
+		return free_foreign(c, block);
+	pool = &arena->pool[i];
+	if (unlikely(pool->free == block))
+		return free_double(c, block);
+	set_next(c, block, pool->free);
+	pool->free = block;
+	if (unlikely(!--pool->left))
+		return free_event(c, pool);
+	busy_unlock(c);
+	preempt_enable();
+}
+
+/* Not ours: not the business of anybody here. */
+static noinline void free_kmalloc(const void *p)
+{
+	preempt_enable();
+	kfree(p);
+}
+
+static noinline void free_checked(void *block)
+{
+	struct pyheap *heap = py_arena_of(block)->heap;
+
+	if (block_exit(block)) {
+		block_free(block);
+		return;
+	}
+	preempt_enable();
+	bad_free(heap, "double free");
+}
+
 /**
  * pyfree() - free memory
  * @p: what pyalloc() or one of its kin returned, or kmalloc(), or NULL
@@ -1329,46 +1417,12 @@ static noinline bool block_exit(void *p)
  */
 void pyfree(const void *p)
 {
-	struct py_arena *arena = py_arena_of(p);
-	unsigned int i = py_index_of(p);
-	void *block = (void *)p;
-	struct py_pool *pool;
-	struct py_cpu *c;
-
 	preempt_disable();
-	if (unlikely(!py_map_has(p))) {		/* NULL and ZERO_SIZE_PTR too */
-		preempt_enable();
-		kfree(p);
-		return;
-	}
-	if ((PY_ANNOTATE || want_init_on_free()) && !block_exit(block)) {
-		preempt_enable();
-		bad_free(arena->heap, "double free");
-		return;
-	}
-	c = this_cpu_ptr(&py_cpu);
-	if (unlikely(!busy_trylock(c))) {
-		free_elsewhere(c, block, true);
-		return;
-	}
-	if (unlikely(READ_ONCE(arena->owner[i]) != c->id)) {
-		busy_unlock(c);
-		free_elsewhere(c, block, false);
-		return;
-	}
-	pool = &arena->pool[i];
-	if (unlikely(pool->free == block)) {
-		free_double(c, arena->heap);
-		return;
-	}
-	set_next(c, block, pool->free);
-	pool->free = block;
-	if (unlikely(!--pool->left)) {
-		free_event(c, pool);
-		return;
-	}
-	busy_unlock(c);
-	preempt_enable();
+	if (unlikely(!py_map_has(p)))		/* NULL and ZERO_SIZE_PTR too */
+		return free_kmalloc(p);
+	if (PY_ANNOTATE || want_init_on_free())
+		return free_checked((void *)p);
+	block_free((void *)p);
 }
 EXPORT_SYMBOL_GPL(pyfree);
 
@@ -2273,9 +2327,9 @@ static ssize_t trim_write(struct file *file, const char __user *buf,
 	unsigned int value;
 	int err = kstrtouint_from_user(buf, count, 0, &value);
 
-	if (err)
+	if (err == -EFAULT)
 		return err;
-	if (value != 1)
+	if (err || value != 1)
 		return -EINVAL;
 	pyalloc_trim();
 	return count;
@@ -2341,16 +2395,22 @@ static int heap_init(struct pyheap *heap)
 
 static int map_init(void)
 {
-	py_map.base = PAGE_OFFSET;
-	if (!IS_ALIGNED(py_map.base, PY_ARENA_SIZE)) {
+	unsigned long n = roundup_pow_of_two(((unsigned long)high_memory -
+					      PAGE_OFFSET) / PY_ARENA_SIZE + 1);
+	unsigned long i;
+
+	if (!IS_ALIGNED(PAGE_OFFSET, PY_ARENA_SIZE)) {
 		pr_err("the direct map does not start at a multiple of %lu KiB\n",
 		       PY_ARENA_SIZE / 1024);
 		return -ENODEV;
 	}
-	py_map.len = DIV_ROUND_UP((unsigned long)high_memory - py_map.base,
-				  PY_ARENA_SIZE);
-	py_map.mark = kvzalloc(py_map.len, GFP_KERNEL);
-	return py_map.mark ? 0 : -ENOMEM;
+	py_map.arena = kvmalloc_array(n, sizeof(*py_map.arena), GFP_KERNEL);
+	if (!py_map.arena)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		py_map.arena[i] = PY_NONE;
+	py_map.mask = n - 1;
+	return 0;
 }
 
 static void cpus_init(void)
@@ -2418,7 +2478,7 @@ out_cpuhp:
 out_heap:
 	heap_exit(&py_default);
 out_map:
-	kvfree(py_map.mark);
+	kvfree(py_map.arena);
 out_wq:
 	destroy_workqueue(py_reaper.wq);
 	return err;
@@ -2460,7 +2520,7 @@ static void __exit pyalloc_exit(void)
 
 	rcu_barrier();
 	heap_exit(&py_default);
-	kvfree(py_map.mark);
+	kvfree(py_map.arena);
 	destroy_workqueue(py_reaper.wq);
 }
 

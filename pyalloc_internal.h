@@ -287,6 +287,9 @@ struct py_cpu {
 	u8 visit_what;
 	u8 visit_pending;	/* cleared by the CPU when it is done */
 	u8 visit_again;		/* "busy" was taken, or there is more */
+
+	/* The default heap's: one base register serves both. */
+	struct pyheap_cpu heap ____cacheline_aligned;
 };
 
 static inline struct py_arena *py_arena_of(const void *p)
