@@ -8,6 +8,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/delay.h>
+#include <linux/mm.h>
 
 /* How many blocks are carved when the free list is empty. */
 static unsigned int py_carve(unsigned int class)
@@ -497,6 +498,40 @@ static void sensitive_free_wipes_the_block(struct kunit *test)
 	}
 }
 
+static void init_on_free_wipes_the_block(struct kunit *test)
+{
+	u8 *anchor, *p;
+
+	if (!want_init_on_free())
+		kunit_skip(test, "boot with init_on_free=1");
+	anchor = py_get(128, GFP_KERNEL);
+	p = py_get(128, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, anchor);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	memset(p, 0xa5, 128);
+	pyfree(p);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p + 8, 0, 120));
+	pyfree(anchor);
+}
+
+static void init_on_alloc_zeroes_the_block(struct kunit *test)
+{
+	u8 *anchor, *p;
+
+	if (!want_init_on_alloc(GFP_KERNEL))
+		kunit_skip(test, "boot with init_on_alloc=1");
+	anchor = py_get(128, GFP_KERNEL);
+	p = py_get(128, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, anchor);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	memset(p, 0xa5, 128);
+	pyfree(p);
+	p = py_get(121, GFP_KERNEL);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, 128));
+	pyfree(p);
+	pyfree(anchor);
+}
+
 /* The list's head is compared: enough for the naive double free. */
 static void double_free_is_refused(struct kunit *test)
 {
@@ -521,6 +556,26 @@ static void double_free_is_refused(struct kunit *test)
 	pyfree(p);
 	pyfree(q);
 	py_put_many(block + 1, 2);
+}
+
+/* The wiping must leave the link alone that the first free wrote. */
+static void double_sensitive_free_is_refused(struct kunit *test)
+{
+	void **block = py_get_many(test, 3, 64);
+
+	if (!PY_CAN_SUPPRESS_WARN) {
+		py_put_many(block, 3);
+		kunit_skip(test, "the warning would count as a fault");
+	}
+	pyfree(block[1]);
+	pyfree_sensitive(block[0]);
+	PY_SUPPRESS_WARN(test)
+		pyfree_sensitive(block[0]);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->corrupt, 0);
+	KUNIT_EXPECT_PTR_EQ(test, py_get(64, GFP_KERNEL), block[0]);
+	KUNIT_EXPECT_PTR_EQ(test, py_get(64, GFP_KERNEL), block[1]);
+	py_put_many(block, 3);
 }
 
 static struct kunit_case py_pool_cases[] = {
@@ -552,7 +607,10 @@ static struct kunit_case py_pool_cases[] = {
 	KUNIT_CASE(free_list_is_encoded_where_the_kernel_hardens),
 	KUNIT_CASE(encoding_depends_on_the_address),
 	KUNIT_CASE(sensitive_free_wipes_the_block),
+	KUNIT_CASE(init_on_free_wipes_the_block),
+	KUNIT_CASE(init_on_alloc_zeroes_the_block),
 	KUNIT_CASE(double_free_is_refused),
+	KUNIT_CASE(double_sensitive_free_is_refused),
 	{}
 };
 
