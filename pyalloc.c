@@ -289,6 +289,7 @@ static void reaper_arm(void)
  */
 #define PY_KASAN_FREE		0xfb	/* reported as use after free */
 #define PY_KASAN_REDZONE	0xfc	/* reported as out of bounds */
+#define PY_KASAN_GRANULE	8	/* bytes that one of shadow tells of */
 #define PY_ANNOTATE	(IS_ENABLED(CONFIG_KASAN_GENERIC) || \
 			 IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 
@@ -296,7 +297,7 @@ static void reaper_arm(void)
 static void block_open(void *p, size_t block_size, size_t size)
 {
 #ifdef CONFIG_KASAN_GENERIC
-	size_t whole = round_down(size, KASAN_GRANULE_SIZE);
+	size_t whole = round_down(size, PY_KASAN_GRANULE);
 
 	kasan_poison(p, whole, 0, false);
 	kasan_poison(p + whole, block_size - whole, PY_KASAN_REDZONE, false);
