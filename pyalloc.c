@@ -1350,8 +1350,20 @@ static noinline void free_double(struct py_cpu *c, const void *p)
 }
 
 /*
+ * Is the block the last that was freed, of its pool or on this CPU? Who wipes a
+ * block asks before: the link of a free block must stay.
+ */
+static bool block_just_freed(const void *p)
+{
+	const struct py_pool *pool = &py_arena_of(p)->pool[py_index_of(p)];
+
+	/* data_race(): another CPU changes it, but only to blocks not in use. */
+	return data_race(pool->free) == p || raw_cpu_read(py_cpu.outbox) == p;
+}
+
+/*
  * What is done to a block before it is freed. Not under "busy": the class of a
- * block does not change. Says whether KASAN found that it was in use.
+ * block does not change. Says whether it was in use, as far as that is known.
  */
 static noinline bool block_exit(void *p)
 {
@@ -1359,6 +1371,8 @@ static noinline bool block_exit(void *p)
 
 	if (class >= PYALLOC_NR_CLASSES)
 		return true;
+	if (block_just_freed(p))
+		return false;
 	if (PY_ANNOTATE && !block_close(p, py_class_size(class)))
 		return false;
 	if (want_init_on_free())
@@ -1522,8 +1536,10 @@ void pyfree_sensitive(const void *p)
 		kfree_sensitive(p);
 		return;
 	}
-	block_open((void *)p, size, size);
-	memzero_explicit((void *)p, size);
+	if (!block_just_freed(p)) {
+		block_open((void *)p, size, size);
+		memzero_explicit((void *)p, size);
+	}
 	pyfree(p);
 }
 EXPORT_SYMBOL_GPL(pyfree_sensitive);
