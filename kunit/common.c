@@ -197,6 +197,24 @@ unsigned int py_class_of(const void *p)
 	return py_arena_of(p)->class[py_index_of(p)];
 }
 
+/* The link of a freed block, as it is stored. KASAN need not know. */
+unsigned long py_freed_link(const void *p)
+{
+	return READ_ONCE_NOCHECK(*(const unsigned long *)p);
+}
+
+/* Are all words of a freed block but the link @word? */
+bool py_freed_holds(const void *p, size_t size, unsigned long word)
+{
+	const unsigned long *at = p;
+	size_t i;
+
+	for (i = 1; i < size / sizeof(*at); i++)
+		if (READ_ONCE_NOCHECK(at[i]) != word)
+			return false;
+	return true;
+}
+
 /* Word @i of the contents that belong to @seed. */
 static u64 py_word(u64 seed, size_t i)
 {

@@ -56,6 +56,15 @@ bool py_is_pooled(const void *p);
 struct py_pool *py_pool_of(const void *p);
 unsigned int py_class_of(const void *p);
 
+bool py_freed_holds(const void *p, size_t size, unsigned long word);
+unsigned long py_freed_link(const void *p);
+
+/* What may be written of @size bytes: KASAN allows no more than requested. */
+static inline size_t py_room(size_t size)
+{
+	return IS_ENABLED(CONFIG_KASAN) ? size : pyalloc_size_roundup(size);
+}
+
 void py_fill(void *p, size_t size, u64 seed);
 bool py_holds(const void *p, size_t size, u64 seed);
 

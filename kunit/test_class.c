@@ -261,11 +261,11 @@ static void zalloc_zeroes_a_dirty_block(struct kunit *test)
 		p = py_get(size, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, anchor);
 		KUNIT_ASSERT_NOT_NULL(test, p);
-		memset(p, 0xa5, round_up(size, 8));
+		memset(p, 0xa5, py_room(size));
 		pyfree(p);
 		q = py_get(size, GFP_KERNEL | __GFP_ZERO);
 		KUNIT_EXPECT_PTR_EQ(test, p, q);
-		KUNIT_EXPECT_TRUE_MSG(test, py_is_zero(q, round_up(size, 8)),
+		KUNIT_EXPECT_TRUE_MSG(test, py_is_zero(q, py_room(size)),
 				      "size %zu", size);
 		pyfree(q);
 		pyfree(anchor);

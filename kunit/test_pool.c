@@ -449,7 +449,7 @@ static void free_list_is_encoded_where_the_kernel_hardens(struct kunit *test)
 
 	pyfree(block[0]);
 	pyfree(block[1]);
-	link = *(unsigned long *)block[1];
+	link = py_freed_link(block[1]);
 	if (IS_ENABLED(CONFIG_SLAB_FREELIST_HARDENED))
 		KUNIT_EXPECT_NE(test, link, (unsigned long)block[0]);
 	else
@@ -469,10 +469,10 @@ static void encoding_depends_on_the_address(struct kunit *test)
 	}
 	pyfree(block[0]);
 	pyfree(block[1]);
-	first = *(unsigned long *)block[1];
+	first = py_freed_link(block[1]);
 	KUNIT_EXPECT_PTR_EQ(test, py_get(64, GFP_KERNEL), block[1]);
 	pyfree(block[2]);
-	second = *(unsigned long *)block[2];
+	second = py_freed_link(block[2]);
 	KUNIT_EXPECT_NE(test, first, second);
 	pyfree(block[1]);
 }
@@ -490,44 +490,42 @@ static void sensitive_free_wipes_the_block(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, p);
 		memset(p, 0xa5, size);
 		pyfree_sensitive(p);
-		/* Nothing but the link, in the first word. */
-		KUNIT_EXPECT_NULL(test, memchr_inv(p + 8, 0, size - 8));
+		KUNIT_EXPECT_TRUE(test, py_freed_holds(p, size, 0));
 		KUNIT_EXPECT_PTR_EQ(test, py_get(size, GFP_KERNEL), (void *)p);
 		pyfree(p);
 		pyfree(anchor);
 	}
 }
 
-static void init_on_free_wipes_the_block(struct kunit *test)
+/* Where the kernel was booted with init_on_free=1, and only there. */
+static void freed_block_is_wiped_as_booted(struct kunit *test)
 {
-	u8 *anchor, *p;
+	void *anchor = py_get(128, GFP_KERNEL), *p = py_get(128, GFP_KERNEL);
+	unsigned long dirt = 0xa5a5a5a5a5a5a5a5;
 
-	if (!want_init_on_free())
-		kunit_skip(test, "boot with init_on_free=1");
-	anchor = py_get(128, GFP_KERNEL);
-	p = py_get(128, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, anchor);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	memset(p, 0xa5, 128);
 	pyfree(p);
-	KUNIT_EXPECT_NULL(test, memchr_inv(p + 8, 0, 120));
+	KUNIT_EXPECT_TRUE(test, py_freed_holds(p, 128, want_init_on_free() ? 0 : dirt));
 	pyfree(anchor);
 }
 
-static void init_on_alloc_zeroes_the_block(struct kunit *test)
+/* Where the kernel was booted with init_on_alloc=1, and only there. */
+static void new_block_is_zeroed_as_booted(struct kunit *test)
 {
-	u8 *anchor, *p;
+	void *anchor = py_get(128, GFP_KERNEL), *p = py_get(128, GFP_KERNEL);
+	bool zero = want_init_on_alloc(GFP_KERNEL) || want_init_on_free();
 
-	if (!want_init_on_alloc(GFP_KERNEL))
-		kunit_skip(test, "boot with init_on_alloc=1");
-	anchor = py_get(128, GFP_KERNEL);
-	p = py_get(128, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, anchor);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	memset(p, 0xa5, 128);
 	pyfree(p);
 	p = py_get(121, GFP_KERNEL);
-	KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, 128));
+	KUNIT_EXPECT_NULL(test, memchr_inv(p + 8, zero ? 0 : 0xa5,
+					   py_room(121) - 8));
+	if (want_init_on_alloc(GFP_KERNEL))
+		KUNIT_EXPECT_NULL(test, memchr_inv(p, 0, 8));
 	pyfree(p);
 	pyfree(anchor);
 }
@@ -607,8 +605,8 @@ static struct kunit_case py_pool_cases[] = {
 	KUNIT_CASE(free_list_is_encoded_where_the_kernel_hardens),
 	KUNIT_CASE(encoding_depends_on_the_address),
 	KUNIT_CASE(sensitive_free_wipes_the_block),
-	KUNIT_CASE(init_on_free_wipes_the_block),
-	KUNIT_CASE(init_on_alloc_zeroes_the_block),
+	KUNIT_CASE(freed_block_is_wiped_as_booted),
+	KUNIT_CASE(new_block_is_zeroed_as_booted),
 	KUNIT_CASE(double_free_is_refused),
 	KUNIT_CASE(double_sensitive_free_is_refused),
 	{}

@@ -92,10 +92,11 @@ static void py_model_born(struct py_model *m, struct py_object *o)
 	}
 	if (pysize(o->p) < o->size)
 		m->bad++;
-	/* Of kmalloc()'s blocks, only what was requested. */
+	/* Of kmalloc()'s blocks, and with KASAN, only what was requested. */
 	o->room = round_down(o->size, 8);
 	if (py_is_pooled(o->p)) {
-		o->room = pysize(o->p);
+		if (!IS_ENABLED(CONFIG_KASAN))
+			o->room = pysize(o->p);
 		m->class[py_class_of(o->p)]++;
 	}
 	o->serial = m->serial++;

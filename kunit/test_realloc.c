@@ -61,6 +61,7 @@ static void growing_keeps_the_contents(struct kunit *test)
 	for (size = 8; size < PYALLOC_MAX; size += 8) {
 		void *q;
 
+		p = py_resize(p, size, GFP_KERNEL);
 		py_fill(p, size, size);
 		q = py_resize(p, size + 1, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, q);
