@@ -1599,7 +1599,7 @@ static void visit_here(u8 what)
 	struct py_cpu *c = this_cpu_ptr(&py_cpu);
 	struct pyheap *heap;
 	unsigned int i;
-	bool left = false;
+	bool more, left = false;
 
 	if (!busy_trylock(c)) {
 		WRITE_ONCE(c->visit_again, 1);
@@ -1612,15 +1612,16 @@ static void visit_here(u8 what)
 	if (what & PY_VISIT_DRAIN)
 		for (i = 0; inbox_any(c) && i < PY_VISIT_BATCHES; i++)
 			inbox_drain(c);
-	if (what & (PY_VISIT_AGE | PY_VISIT_ALL)) {
+	more = ((what & PY_VISIT_FLUSH) && outbox_any(c)) ||
+	       ((what & PY_VISIT_DRAIN) && inbox_any(c));
+	if (more)			/* age them once a round: the last time */
+		WRITE_ONCE(c->visit_again, 1);
+	if (!more && (what & (PY_VISIT_AGE | PY_VISIT_ALL))) {
 		list_for_each_entry_rcu(heap, &py_heaps, list)
 			left |= visit_heap(c, heap, what & PY_VISIT_ALL);
 		WRITE_ONCE(c->dirty, left);
 	}
 	c->visiting = 0;
-	if (((what & PY_VISIT_FLUSH) && outbox_any(c)) ||
-	    ((what & PY_VISIT_DRAIN) && inbox_any(c)))
-		WRITE_ONCE(c->visit_again, 1);
 	busy_unlock(c);
 }
 
@@ -2018,7 +2019,9 @@ static void walk_outbox(void *arg)
 			struct py_arena *arena = py_arena_of(block);
 			unsigned int class = arena->class[py_index_of(block)];
 
-			if (arena->heap == walk->heap)
+			/* Twice freed, it may be in a pool without class. */
+			if (arena->heap == walk->heap &&
+			    class < PYALLOC_NR_CLASSES)
 				walk->stats->class[class].transit++;
 		}
 	}

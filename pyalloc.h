@@ -26,7 +26,7 @@
 #define PYALLOC_NR_CLASSES	(PYALLOC_MAX / PYALLOC_ALIGN)
 
 /* The size class of a request of 1 to PYALLOC_MAX bytes, from 0. */
-#define PYALLOC_CLASS(size)	(((size) - 1) / PYALLOC_ALIGN)
+#define PYALLOC_CLASS(size)	(((unsigned int)(size) - 1) / PYALLOC_ALIGN)
 
 void *__pyalloc(size_t size, gfp_t gfp) __alloc_size(1) __malloc;
 void *__pyalloc_class(unsigned int class, gfp_t gfp) __malloc;
