@@ -5,15 +5,6 @@
 
 . "$(dirname "$0")/functions.sh"
 
-# What must hold after whatever happened, once the reaper has come to rest.
-nothing_went_wrong()
-{
-	for line in 'busy found in a task' 'frees refused' 'free lists found corrupt'; do
-		is "$line" "$(ledger "$line")" 0
-	done
-	eventually 1 total_is_all_arenas || fail "$(cat "$PY/stats")"
-}
-
 nothing_left()
 {
 	ledger_is 'bytes in in-transit blocks' 0 && ledger_is 'bytes in allocated blocks' 0

@@ -16,12 +16,6 @@ class()
 	' "$PY/stats"
 }
 
-# fall REASON COLUMN: requests that kmalloc() served
-fall()
-{
-	sed -n "s/^$1  *//p" "$PY/stats" | awk -v n="$2" '{ print $n }'
-}
-
 map()
 {
 	awk '/^ *[0-9]+ node [0-9]+ / { print $4 }' "$PY/arenas"

@@ -17,6 +17,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 TREE=${PYALLOC_TREE:-$(cd "$HERE/../../../.." && pwd)}
 PYALLOC=$TREE/pyalloc.ko
 TEST_PYALLOC=$HERE/test_mod/test_pyalloc.ko
+STRESS_PYALLOC=$HERE/test_mod/stress_pyalloc.ko
 WORDCOUNT=$TREE/samples/wordcount/wordcount.ko
 WORDCOUNT_KMALLOC=$TREE/samples/wordcount/wordcount_kmalloc.ko
 
@@ -148,7 +149,7 @@ teardown()
 # No test is worth the modules somebody else needs.
 remove_leftovers()
 {
-	for module in wordcount wordcount_kmalloc test_pyalloc pyalloc; do
+	for module in wordcount wordcount_kmalloc test_pyalloc stress_pyalloc pyalloc; do
 		! loaded "$module" || rmmod "$module" || :
 	done
 }
@@ -201,6 +202,38 @@ total_is_all_arenas()
 	' "$PY/stats"
 }
 
+# Nothing is in use or on its way, and no arena kept but one.
+all_came_back()
+{
+	ledger_is 'bytes in in-transit blocks' 0 &&
+		ledger_is 'bytes in allocated blocks' 0 &&
+		arenas_at_most 1
+}
+
+# What must hold after whatever happened.
+nothing_went_wrong()
+{
+	for line in 'busy found in a task' 'frees refused' 'free lists found corrupt'; do
+		is "$line" "$(ledger "$line")" 0
+	done
+	eventually 1 total_is_all_arenas || fail "$(cat "$PY/stats")"
+}
+
+# fall REASON COLUMN: requests that kmalloc() served
+fall()
+{
+	sed -n "s/^$1  *//p" "$PY/stats" | awk -v n="$2" '{ print $n }'
+}
+
+# fail_arenas ATTRIBUTE=NUMBER...: which arenas are not to be had
+fail_arenas()
+{
+	for attribute; do
+		echo "${attribute#*=}" >"$PY/fail/${attribute%%=*}" ||
+			fail "fail/${attribute%%=*} refused ${attribute#*=}"
+	done
+}
+
 # The kernel's own figure of slab memory that cannot be reclaimed, in bytes.
 slab()
 {
@@ -219,6 +252,94 @@ need_cpus()
 }
 
 #
+# CPUs that come and go
+#
+
+possible_cpus()
+{
+	find /sys/devices/system/cpu -maxdepth 1 -name 'cpu[0-9]*' | sed 's/.*cpu//' | sort -n
+}
+
+# online CPU 0|1: already so is good, too
+online()
+{
+	switch=/sys/devices/system/cpu/cpu$1/online
+	[ "$(cat "$switch")" = "$2" ] || echo "$2" >"$switch" ||
+		fail "CPU $1 does not go to online=$2"
+}
+
+all_online()
+{
+	for cpu in $(possible_cpus | sed 1d); do
+		online "$cpu" 1
+	done
+}
+
+can_hotplug()
+{
+	need_cpus 2
+	[ -w /sys/devices/system/cpu/cpu1/online ] || skip "CPUs cannot be taken offline"
+}
+
+#
+# Stress
+#
+
+# stress SECONDS DISTURBANCE...: what to call meanwhile, again and again. Prints what
+# stress_pyalloc has to say.
+stress()
+{
+	insmod "$STRESS_PYALLOC" seconds="$1" seed="${STRESS_SEED:-0}" &
+	shift
+	rounds=0
+	while kill -0 $! 2>/dev/null; do
+		for disturb; do
+			"$disturb"
+		done
+		rounds=$((rounds + 1))
+		sleep 0.1
+	done
+	result=0
+	wait $! || result=$?
+	log | sed -n 's/^.*stress_pyalloc: //p'
+	[ "$result" = 0 ] || fail "stress_pyalloc found something wrong"
+	unload stress_pyalloc
+	[ $# = 0 ] || holds "disturbances" "$rounds" -gt 5
+	nothing_went_wrong
+}
+
+trims()
+{
+	echo 1 >"$PY/trim"
+}
+
+# 2 calls every shrinker until nothing more comes.
+shortages()
+{
+	echo 2 >/proc/sys/vm/drop_caches
+}
+
+# Every second arena is not to be had for a while, then none, then all.
+refusals()
+{
+	case $((rounds % 8)) in
+	0)	fail_arenas probability=50 interval=1 space=0 times=-1 ;;
+	4)	fail_arenas probability=100 ;;
+	6)	fail_arenas probability=0 ;;
+	esac
+}
+
+# Each CPU but the first goes and comes, one in each three rounds.
+switches()
+{
+	cpu=$((rounds / 3 % ($(possible_cpus | wc -l) - 1) + 1))
+	case $((rounds % 3)) in
+	0)	online "$cpu" 0 ;;
+	2)	online "$cpu" 1 ;;
+	esac
+}
+
+#
 # Running
 #
 
@@ -227,7 +348,8 @@ need()
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
 	[ -d "$DEBUGFS" ] && grep -q " $DEBUGFS debugfs " /proc/mounts ||
 		skip_all "needs debugfs at $DEBUGFS"
-	for file in "$PYALLOC" "$TEST_PYALLOC" "$WORDCOUNT" "$WORDCOUNT_KMALLOC"; do
+	for file in "$PYALLOC" "$TEST_PYALLOC" "$STRESS_PYALLOC" "$WORDCOUNT" \
+		"$WORDCOUNT_KMALLOC"; do
 		[ -e "$file" ] || skip_all "${file#"$TREE"/} is not built"
 	done
 	! loaded pyalloc || skip_all "pyalloc is loaded, and may be in use"

@@ -4,7 +4,9 @@
  *
  * One command a write to /sys/kernel/debug/test_pyalloc/do:
  *
- *   alloc CPU SIZE COUNT   allocate on that CPU, and hold
+ *   alloc CPU SIZE COUNT [HOW]
+ *                          allocate on that CPU, and hold. HOW: "atomic", under
+ *                          a spinlock, or "reserve", as reclaim does
  *   free CPU COUNT         free the youngest COUNT of them on that CPU
  *   thin CPU N             free all but every Nth there
  *   foreign SIZE COUNT     give kmalloc()'s memory to pyfree()
@@ -13,6 +15,15 @@
  *   storm MS               allocate and free in task, softirq and hardirq at
  *                          once, on all CPUs
  *   leave                  do not free on unload what is held then
+ *   faults CPU FIRST LAST [HOW]
+ *                          on that CPU, in turn let the FIRSTth to the LASTth
+ *                          arena of an empty heap not be had
+ *   fragment               leave no 256 KiB of memory in one piece
+ *   mend                   free what that took
+ *   hog CPU MS             keep a thread of high priority running there
+ *   busy CPU KIND COUNT    allocate and free in interrupts that find "busy"
+ *                          taken. KIND: "hrtimer", "softirq", "irq_work"
+ *   rest                   fails if "busy" is taken on any CPU
  *
  * The write fails with EIO if memory did not keep what was written into it.
  * "held" tells what is held, "storm" what the last storm did.
@@ -22,24 +33,31 @@
 #include <linux/cpu.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/hrtimer.h>
 #include <linux/interrupt.h>
+#include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/smp.h>
 #include <linux/workqueue.h>
 
 #include <pyalloc.h>
+#include <pyalloc_internal.h>
 
-#define ARENA_SIZE	262144UL
 #define HELD_MAX	262144U		/* blocks */
 #define STORM_MS_MAX	60000U
 #define STORM_SIZE_MAX	600U		/* some above PYALLOC_MAX */
 #define STORM_BURST	16		/* steps without a pause */
 #define NR_SHELF	64U
+#define HOG_MS_MAX	10000U
+#define SHOT_SIZE	100
+#define SHOT_WAIT_US	1000000
 
 struct block {
 	u8 *p;
@@ -48,6 +66,7 @@ struct block {
 };
 
 static DEFINE_MUTEX(lock);	/* one command at a time */
+static DEFINE_SPINLOCK(atomic_lock);
 static struct block *held;	/* HELD_MAX of them, nr_held in use */
 static u32 nr_held;
 static bool leave;
@@ -78,17 +97,42 @@ static bool block_free(struct block *block)
  * Blocks that are held
  */
 
+enum how { HOW_KERNEL, HOW_ATOMIC, HOW_RESERVE };
+
 struct job {
 	u32 size;
+	u32 first;
 	u32 count;
+	enum how how;
 };
+
+static bool block_fill_how(struct block *block, u32 size, enum how how)
+{
+	unsigned int flags;
+	bool ok;
+
+	switch (how) {
+	case HOW_ATOMIC:
+		spin_lock(&atomic_lock);
+		ok = block_fill(block, size, GFP_ATOMIC);
+		spin_unlock(&atomic_lock);
+		return ok;
+	case HOW_RESERVE:
+		flags = memalloc_noreclaim_save();
+		ok = block_fill(block, size, GFP_KERNEL);
+		memalloc_noreclaim_restore(flags);
+		return ok;
+	default:
+		return block_fill(block, size, GFP_KERNEL);
+	}
+}
 
 static long do_alloc(void *arg)
 {
 	struct job *job = arg;
 
 	for (; job->count; job->count--, nr_held++) {
-		if (!block_fill(&held[nr_held], job->size, GFP_KERNEL))
+		if (!block_fill_how(&held[nr_held], job->size, job->how))
 			return -ENOMEM;
 		cond_resched();
 	}
@@ -141,19 +185,16 @@ static long do_header(void *arg)
 {
 	if (!nr_held)
 		return -ERANGE;
-	pyfree((void *)((unsigned long)held[nr_held - 1].p & -ARENA_SIZE));
+	pyfree(py_arena_of(held[nr_held - 1].p));
 	return 0;
 }
 
-static long on_cpu(u32 cpu, long (*fn)(void *arg), struct job *job)
+/* If the CPU goes away meanwhile, which is not kept from it, on another. */
+static long on_cpu(u32 cpu, long (*fn)(void *arg), void *arg)
 {
-	long err = -ENODEV;
-
-	cpus_read_lock();
-	if (cpu < nr_cpu_ids && cpu_online(cpu))
-		err = work_on_cpu(cpu, fn, job);
-	cpus_read_unlock();
-	return err;
+	if (cpu >= nr_cpu_ids || !cpu_online(cpu))
+		return -ENODEV;
+	return work_on_cpu(cpu, fn, arg);
 }
 
 static long do_foreign(struct job *job)
@@ -374,17 +415,364 @@ static int storm_show(struct seq_file *seq, void *v)
 DEFINE_SHOW_ATTRIBUTE(storm);
 
 /*
+ * Arenas that are not to be had
+ */
+
+/* Blocks of the largest class that fill one arena. */
+#define ARENA_BLOCKS	(PY_ARENA_POOLS * py_class_blocks(PYALLOC_NR_CLASSES - 1))
+
+struct counts {
+	u64 arenas;
+	u64 in_use;
+	u64 refusals;
+	u64 fallen;
+};
+
+static int count(struct counts *counts)
+{
+	struct pyheap_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
+	int err = 0;
+
+	if (!stats)
+		return -ENOMEM;
+	pyheap_walk(pyheap_default(), stats);
+	counts->arenas = stats->arenas;
+	counts->in_use = stats->class[PYALLOC_NR_CLASSES - 1].handed_out;
+	counts->refusals = stats->arenas_failed;
+	counts->fallen = stats->fall[PY_FALL_ARENA][0];
+	if (pyheap_stats_total(stats) != stats->arenas * PY_ARENA_SIZE)
+		err = -EIO;
+	kfree(stats);
+	return err;
+}
+
+static void fail_arena(u32 n)
+{
+	py_fail.interval = 1;
+	py_fail.probability = n ? 100 : 0;
+	atomic_set(&py_fail.space, n);
+	atomic_set(&py_fail.times, 1);
+}
+
+/* Arena @n fails: the first block that would be in it is kmalloc()'s. */
+static int fault(u32 n, enum how how)
+{
+	u32 blocks = (n - 1) * ARENA_BLOCKS + 1;
+	struct counts before, after;
+	int err;
+
+	pyalloc_trim();
+	err = count(&before);
+	if (err || before.arenas)
+		return err ?: -EBUSY;
+
+	fail_arena(n);
+	for (nr_held = 0; nr_held < blocks; nr_held++) {
+		if (!block_fill_how(&held[nr_held], PYALLOC_MAX, how)) {
+			err = -ENOMEM;
+			break;
+		}
+		cond_resched();
+	}
+	fail_arena(0);
+
+	err = err ?: count(&after);
+	if (!err && (after.arenas != n - 1 || after.in_use != blocks - 1 ||
+		     after.refusals != before.refusals + 1 ||
+		     after.fallen != before.fallen + 1)) {
+		pr_err("arena %u failed: %llu arenas, %llu blocks, %llu refusals, %llu by kmalloc()\n",
+		       n, after.arenas, after.in_use,
+		       after.refusals - before.refusals,
+		       after.fallen - before.fallen);
+		err = -EIO;
+	}
+	while (nr_held) {
+		if (!block_free(&held[--nr_held]))
+			err = -EIO;
+		cond_resched();
+	}
+	/* Until pyalloc asks for arenas again. */
+	msleep(120);
+	return err;
+}
+
+static long do_faults(void *arg)
+{
+	struct job *job = arg;
+	int err = 0;
+	u32 n;
+
+	if (nr_held || !job->first || job->count > HELD_MAX / ARENA_BLOCKS)
+		return -ERANGE;
+	for (n = job->first; n <= job->count && !err; n++)
+		err = fault(n, job->how);
+	return err;
+}
+
+/*
+ * Memory in pieces: the page allocator's blocks of an arena's size are taken,
+ * and every other page of them is freed. A page taken points to the next.
+ */
+
+static void **pieces;
+
+static void mend(void)
+{
+	void **next;
+
+	for (; pieces; pieces = next) {
+		next = *pieces;
+		__free_page(virt_to_page(pieces));
+		cond_resched();
+	}
+}
+
+/* Return: whether there were any, and there may be more. */
+static bool fragment_once(void)
+{
+	struct page *page, *blocks = NULL;
+	bool any;
+	unsigned int i;
+
+	while ((page = alloc_pages(__GFP_NOWARN | __GFP_NORETRY |
+				   __GFP_NOMEMALLOC, PY_ARENA_ORDER))) {
+		split_page(page, PY_ARENA_ORDER);
+		*(struct page **)page_address(page) = blocks;
+		blocks = page;
+		cond_resched();
+	}
+	any = blocks;
+	while (blocks) {
+		page = blocks;
+		blocks = *(struct page **)page_address(page);
+		for (i = 0; i < PY_ARENA_PAGES; i += 2) {
+			*(void **)page_address(page + i) = pieces;
+			pieces = page_address(page + i);
+			__free_page(page + i + 1);
+		}
+		cond_resched();
+	}
+	return any;
+}
+
+/* The page allocator refuses when little is left: then free half, and go on. */
+static void fragment(void)
+{
+	while (fragment_once())
+		;
+}
+
+/*
+ * The hog
+ */
+
+static struct task_struct *hog;
+
+static int hog_run(void *arg)
+{
+	unsigned long end = jiffies + msecs_to_jiffies((unsigned long)arg);
+
+	sched_set_fifo(current);
+	while (time_before(jiffies, end))
+		cpu_relax();
+	sched_set_normal(current, 0);
+	while (!kthread_should_stop())
+		msleep(20);
+	return 0;
+}
+
+static void hog_stop(void)
+{
+	if (hog)
+		kthread_stop(hog);
+	hog = NULL;
+}
+
+static long hog_start(u32 cpu, u32 ms)
+{
+	struct task_struct *task;
+
+	if (ms > HOG_MS_MAX || cpu >= nr_cpu_ids || !cpu_online(cpu))
+		return -ERANGE;
+	hog_stop();
+	task = kthread_create(hog_run, (void *)(unsigned long)ms, "hog/%u", cpu);
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	kthread_bind(task, cpu);
+	hog = task;
+	wake_up_process(task);
+	return 0;
+}
+
+/*
+ * Shots: interrupts that come while this CPU is "busy"
+ */
+
+struct shot {
+	struct hrtimer timer;
+	struct tasklet_struct tasklet;
+	struct irq_work work;
+	char kind;		/* 'h', 's' or 'i' */
+	u8 *old;		/* freed in the interrupt */
+	struct block new;	/* allocated there */
+	bool done;
+};
+
+/* In the interrupt. */
+static void shot_hit(struct shot *shot, bool as_meant)
+{
+	pyfree(shot->old);
+	shot->done = block_fill(&shot->new, SHOT_SIZE, GFP_ATOMIC) && as_meant;
+	/* Pairs with shot_wait(). */
+	smp_store_release(&shot->kind, 0);
+}
+
+static enum hrtimer_restart shot_timer(struct hrtimer *timer)
+{
+	struct shot *shot = container_of(timer, struct shot, timer);
+
+	if (shot->kind == 's')
+		tasklet_schedule(&shot->tasklet);
+	else
+		shot_hit(shot, in_hardirq());
+	return HRTIMER_NORESTART;
+}
+
+static void shot_tasklet(struct tasklet_struct *tasklet)
+{
+	shot_hit(container_of(tasklet, struct shot, tasklet),
+		 in_serving_softirq());
+}
+
+static void shot_work(struct irq_work *work)
+{
+	shot_hit(container_of(work, struct shot, work), in_hardirq());
+}
+
+/* While "busy" is taken. */
+static void shot_wait(void *arg)
+{
+	struct shot *shot = arg;
+	unsigned int us;
+
+	if (shot->kind == 'i')
+		irq_work_queue(&shot->work);
+	else
+		hrtimer_start(&shot->timer, ns_to_ktime(20000),
+			      HRTIMER_MODE_REL_PINNED_HARD);
+	/* Pairs with shot_hit(). */
+	for (us = 0; us < SHOT_WAIT_US && smp_load_acquire(&shot->kind); us += 5)
+		udelay(5);
+}
+
+static long shoot(char kind)
+{
+	static struct shot shot;	/* one command at a time */
+	bool got, pooled;
+
+	memset(&shot, 0, sizeof(shot));
+	shot.kind = kind;
+	shot.old = pyalloc(SHOT_SIZE, GFP_KERNEL);
+	if (!shot.old)
+		return -ENOMEM;
+	py_hrtimer_setup(&shot.timer, shot_timer, CLOCK_MONOTONIC,
+			 HRTIMER_MODE_REL_PINNED_HARD);
+	tasklet_setup(&shot.tasklet, shot_tasklet);
+	shot.work = IRQ_WORK_INIT_HARD(shot_work);
+
+	got = pyalloc_test_busy(shot_wait, &shot);
+
+	hrtimer_cancel(&shot.timer);
+	irq_work_sync(&shot.work);
+	tasklet_kill(&shot.tasklet);
+	if (!got || !shot.done)
+		return -EIO;
+	/* The pages of an arena belong to no slab. */
+	pooled = !PageSlab(virt_to_head_page(shot.new.p));
+	return block_free(&shot.new) && !pooled ? 0 : -EIO;
+}
+
+static long do_busy(void *arg)
+{
+	struct job *job = arg;
+	long err = 0;
+
+	for (; job->count && !err; job->count--) {
+		err = shoot(job->size);
+		cond_resched();
+	}
+	return err;
+}
+
+static void nothing(void *arg)
+{
+}
+
+static long is_busy(void *arg)
+{
+	return !pyalloc_test_busy(nothing, NULL);
+}
+
+static long all_rest(void)
+{
+	long err = 0;
+	u32 cpu;
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		if (work_on_cpu(cpu, is_busy, NULL))
+			err = -EIO;
+	}
+	cpus_read_unlock();
+	return err;
+}
+
+/*
  * Commands
  */
+
+/* Commands that attack. */
+static long attack(const char *line)
+{
+	struct job job = {};
+	char word[16];
+	u32 cpu, ms;
+
+	if (sscanf(line, "faults %u %u %u", &cpu, &job.first, &job.count) == 3) {
+		job.how = strstr(line, " atomic") ? HOW_ATOMIC : HOW_KERNEL;
+		return on_cpu(cpu, do_faults, &job);
+	}
+	if (sscanf(line, "hog %u %u", &cpu, &ms) == 2)
+		return hog_start(cpu, ms);
+	if (sscanf(line, "busy %u %15s %u", &cpu, word, &job.count) == 3) {
+		job.size = word[0];
+		return strchr("his", word[0]) ? on_cpu(cpu, do_busy, &job) :
+						-EINVAL;
+	}
+	if (!strcmp(line, "rest"))
+		return all_rest();
+	if (!strcmp(line, "fragment"))
+		fragment();
+	else if (!strcmp(line, "mend"))
+		mend();
+	else
+		return -EINVAL;
+	return 0;
+}
 
 static long command(const char *line)
 {
 	struct job job = {};
 	u32 cpu;
 
-	if (sscanf(line, "alloc %u %u %u", &cpu, &job.size, &job.count) == 3)
+	if (sscanf(line, "alloc %u %u %u", &cpu, &job.size, &job.count) == 3) {
+		if (strstr(line, " atomic"))
+			job.how = HOW_ATOMIC;
+		if (strstr(line, " reserve"))
+			job.how = HOW_RESERVE;
 		return job.count > HELD_MAX - nr_held ? -ENOSPC :
 			on_cpu(cpu, do_alloc, &job);
+	}
 	if (sscanf(line, "free %u %u", &cpu, &job.count) == 2)
 		return job.count > nr_held ? -ERANGE :
 			on_cpu(cpu, do_free, &job);
@@ -402,7 +790,7 @@ static long command(const char *line)
 		leave = true;
 		return 0;
 	}
-	return -EINVAL;
+	return attack(line);
 }
 
 static ssize_t do_write(struct file *file, const char __user *buf, size_t count,
@@ -465,6 +853,8 @@ static void __exit test_pyalloc_exit(void)
 	struct job job = { .count = nr_held };
 
 	debugfs_remove(debugfs);
+	hog_stop();
+	mend();
 	if (!leave && do_free(&job))
 		pr_err("memory did not keep what was written into it\n");
 	kvfree(held);
@@ -473,3 +863,4 @@ module_exit(test_pyalloc_exit);
 
 MODULE_DESCRIPTION("Uses pyalloc on command, for the selftests");
 MODULE_LICENSE("GPL");
+PY_IMPORT_NS(PYALLOC_INTERNAL);

@@ -1,0 +1,180 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# No arena to be had, for one reason or another: then kmalloc() serves, and nothing else
+# changes.
+
+. "$(dirname "$0")/functions.sh"
+
+refusals_so_far()
+{
+	ledger 'page allocator: refusals'
+}
+
+# Contents are checked as blocks are freed.
+free_all()
+{
+	ask free 0 "$(held blocks)"
+	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
+	nothing_went_wrong
+}
+
+test_each_of_the_first_200_arenas_fails_in_turn()
+{
+	ask faults 0 1 200
+	is "refusals" "$(refusals_so_far)" 200
+	is "served by kmalloc" "$(fall 'no arena' 1)" 200
+	nothing_went_wrong
+}
+
+test_each_of_the_first_200_arenas_fails_in_turn_for_atomic_callers()
+{
+	ask faults 1 1 200 atomic
+	is "refusals" "$(refusals_so_far)" 200
+	is "served by kmalloc" "$(fall 'no arena' 1)" 200
+	nothing_went_wrong
+}
+
+test_no_arena_ever()
+{
+	fail_arenas interval=1 space=0 times=-1 probability=100
+	ask alloc 0 64 10000
+	ask alloc 0 512 10000 atomic
+	is "arenas" "$(arenas)" 0
+	is "served by kmalloc" "$(fall 'no arena' 1)" 20000
+	holds "refusals" "$(refusals_so_far)" -ge 1
+	holds "refusals, as it does not ask at once again" "$(refusals_so_far)" -lt 200
+	fail_arenas probability=0
+	free_all
+}
+
+test_arenas_are_taken_again_when_they_are_to_be_had()
+{
+	fail_arenas interval=1 space=0 times=1 probability=100
+	ask alloc 0 64 10
+	is "arenas" "$(arenas)" 0
+	sleep 0.2
+	ask alloc 0 64 10
+	is "arenas, later" "$(arenas)" 1
+	is "bytes in use" "$(ledger 'bytes in allocated blocks')" 640
+	free_all
+}
+
+test_every_third_arena_fails()
+{
+	fail_arenas interval=3 space=0 times=-1 probability=100
+	for round in $(seq 12); do
+		ask alloc 0 512 504
+		sleep 0.15
+	done
+	holds "refusals" "$(refusals_so_far)" -ge 3
+	holds "arenas" "$(arenas)" -ge 6
+	fail_arenas interval=1 probability=0
+	free_all
+}
+
+test_reclaim_takes_no_arena()
+{
+	ask alloc 0 64 1000 reserve
+	is "arenas" "$(arenas)" 0
+	is "memory reserves" "$(fall 'memory reserves' 1)" 1000
+	is "no arena" "$(fall 'no arena' 1)" 0
+	free_all
+}
+
+test_reclaim_is_served_from_pools_there_are()
+{
+	ask alloc 0 64 1
+	ask alloc 0 64 40 reserve
+	is "memory reserves" "$(fall 'memory reserves' 1)" 0
+	is "bytes in use" "$(ledger 'bytes in allocated blocks')" $((41 * 64))
+	free_all
+}
+
+# Pieces of 256 KiB that the page allocator has.
+large_pieces()
+{
+	awk '{ for (i = 11; i <= NF; i++) n += $i } END { print n + 0 }' /proc/buddyinfo
+}
+
+test_memory_without_a_piece_of_256_kib()
+{
+	ask fragment
+	holds "pieces of 256 KiB" "$(large_pieces)" -le 32
+	ask alloc 0 64 10000
+	ask alloc 0 512 10000 atomic
+	is "arenas" "$(arenas)" 0
+	is "served by kmalloc" "$(fall 'no arena' 1)" 20000
+	holds "refusals" "$(refusals_so_far)" -ge 1
+	ask mend
+	sleep 0.2
+	ask alloc 0 64 20000
+	holds "arenas, mended" "$(arenas)" -gt 0
+	free_all
+}
+
+# What a test filled is empty again, however it ended.
+fill_memory()
+{
+	mkdir -p /tmp/full
+	mount -t tmpfs -o size=100% tmpfs /tmp/full || fail "no tmpfs"
+	dd if=/dev/zero of=/tmp/full/file bs=1M count="$1" 2>/tmp/full.log
+	filled=$(($(stat -c %s /tmp/full/file) / 1048576))
+	umount /tmp/full
+}
+
+free_mib()
+{
+	echo $(($(sed -n 's/^MemFree: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
+}
+
+# One block of 512 bytes in each arena keeps 130 MiB of them.
+pin()
+{
+	ask alloc 0 512 262080
+	ask thin 0 504
+	holds "arenas" "$(arenas)" -ge 500
+}
+
+test_a_full_machine_gets_the_pages_of_pinned_arenas()
+{
+	pin
+	before=$(ledger 'page allocator: pages given back')
+	free=$(free_mib)
+	fill_memory $((free + 80))
+	is "MiB written, of $free free and 130 in arenas" "$filled" $((free + 80))
+	log | grep -qi 'out of memory' && fail "somebody was killed"
+	holds "pages given back" \
+		$(($(ledger 'page allocator: pages given back') - before)) -ge $((80 * 256))
+	free_all
+}
+
+test_a_full_machine_gets_empty_arenas()
+{
+	unload test_pyalloc
+	unload pyalloc
+	load "$PYALLOC" keep=64
+	load "$TEST_PYALLOC"
+	ask alloc 0 512 $((504 * 80))
+	ask free 0 $((504 * 80))
+	eventually 2 arenas_at_most 64 || fail "$(arenas) arenas"
+	is "empty arenas kept" "$(arenas)" 64
+	free=$(free_mib)
+	# The last 10 MiB or so are the kernel's own reserve.
+	fill_memory $((free - 4))
+	is "MiB written, of $free free" "$filled" $((free - 4))
+	is "arenas" "$(arenas)" 0
+}
+
+test_drop_caches_runs_the_shrinker()
+{
+	[ -w /proc/sys/vm/drop_caches ] || skip "needs /proc/sys/vm/drop_caches"
+	pin
+	echo 2 >/proc/sys/vm/drop_caches
+	holds "pages given back" "$(ledger 'page allocator: pages given back')" \
+		-ge $((500 * 60))
+	total_is_all_arenas || fail "$(cat "$PY/stats")"
+	free_all
+}
+
+run_all

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Nothing stays on a CPU that is isolated, either, and nobody is sent to work there. Needs a
+# kernel booted with isolcpus=N nohz_full=N (the latter where it is built in).
+
+. "$(dirname "$0")/functions.sh"
+
+cpu=$(sed 's/[-,].*//' /sys/devices/system/cpu/isolated 2>/dev/null)
+[ -n "$cpu" ] || skip_all "no CPU is isolated: boot with isolcpus=2 nohz_full=2"
+
+# A loop of a user has the isolated CPU: in what goes by without the kernel's tick.
+setup()
+{
+	load "$PYALLOC"
+	load "$TEST_PYALLOC"
+}
+
+busy_user()
+{
+	taskset $((1 << cpu)) sh -c 'while :; do :; done' &
+	user=$!
+	sleep 1
+}
+
+within_a_second()
+{
+	result=0
+	eventually 1 all_came_back || result=$?
+	stats=$(cat "$PY/stats")
+	[ -z "${user-}" ] || kill "$user"
+	[ "$result" = 0 ] || fail "$stats"
+	nothing_went_wrong
+}
+
+test_an_isolated_owner()
+{
+	ask alloc "$cpu" 64 10
+	ask free 0 10
+	within_a_second
+}
+
+test_the_outbox_of_an_isolated_cpu()
+{
+	ask alloc 0 64 10
+	ask free "$cpu" 10
+	within_a_second
+}
+
+test_an_isolated_owner_that_is_busy()
+{
+	ask alloc "$cpu" 64 1000
+	busy_user
+	ask free 0 1000
+	within_a_second
+}
+
+test_the_outbox_of_an_isolated_cpu_that_is_busy()
+{
+	ask alloc 0 64 10
+	busy_user
+	ask free "$cpu" 10
+	within_a_second
+}
+
+test_the_reaper_does_not_work_there()
+{
+	busy_user
+	ask alloc 0 64 10
+	ask alloc "$cpu" 64 10
+	ask free "$cpu" 10
+	ask free 0 10
+	within_a_second
+	ran=$(for stat in /proc/[0-9]*/stat; do
+		awk -v cpu="$cpu" '/\(kworker\/u.*pyalloc/ && $39 == cpu' "$stat"
+	done 2>/dev/null)
+	is "the reaper's worker on CPU $cpu" "$ran" ""
+}
+
+run_all

@@ -1,0 +1,108 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Unloading at a bad moment.
+
+. "$(dirname "$0")/functions.sh"
+
+# Each test ends with pyalloc unloaded, and said how many arenas it returned.
+teardown()
+{
+	! loaded pyalloc || fail "pyalloc is still loaded"
+	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+	! log | grep -E 'unloaded with live blocks' || fail "blocks were left"
+}
+
+gone()
+{
+	unload test_pyalloc
+	unload pyalloc
+}
+
+test_not_while_stats_are_open()
+{
+	ask alloc 0 64 1000
+	unload test_pyalloc
+	for file in stats arenas trim; do
+		case $file in
+		trim)	exec 3>"$PY/$file" ;;
+		*)	exec 3<"$PY/$file" ;;
+		esac
+		! rmmod pyalloc 2>/dev/null || fail "it went, though $file was open"
+		exec 3<&-
+	done
+	unload pyalloc
+}
+
+test_while_files_of_the_kernel_s_are_open()
+{
+	exec 3<"$PY/fail/probability" 4>"$PY/fail/space"
+	gone
+	! read -r _ <&3 2>/dev/null || fail "there is something to read still"
+	! echo 1 2>/dev/null >&4 || fail "it can be written to still"
+	exec 3<&- 4>&-
+}
+
+test_while_the_files_are_read_all_the_time()
+{
+	ask alloc 0 64 20000
+	ask free 0 20000
+	while [ -e "$PY" ]; do
+		cat "$PY/stats" "$PY/arenas" "$PY/fail/space"
+	done >/dev/null 2>&1 &
+	unload test_pyalloc
+	eventually 10 rmmod pyalloc 2>/dev/null || fail "it never went"
+	wait $! || :
+}
+
+test_with_the_reaper_armed()
+{
+	need_cpus 2
+	for round in $(seq 20); do
+		ask alloc 0 $((round * 25)) 500
+		ask free 1 400
+		gone
+		load "$PYALLOC"
+		load "$TEST_PYALLOC"
+	done
+	gone
+}
+
+test_with_the_reaper_at_work()
+{
+	need_cpus 2
+	for round in $(seq 20); do
+		unload test_pyalloc
+		unload pyalloc
+		load "$PYALLOC" reap_ms=10
+		load "$TEST_PYALLOC"
+		ask alloc 0 $((round * 25)) 2000
+		ask free 1 1500
+		ask alloc 1 64 10
+	done
+	gone
+}
+
+test_twenty_times_in_a_row_under_load()
+{
+	need_cpus 2
+	for round in $(seq 20); do
+		ask storm 300
+		gone
+		is "clean unloads" "$(log | grep -c 'pyalloc: unloaded: all')" "$round"
+		load "$PYALLOC"
+		load "$TEST_PYALLOC"
+	done
+	gone
+}
+
+test_right_after_a_trim_and_a_shortage()
+{
+	ask alloc 0 64 100000
+	ask thin 0 1000
+	echo 1 >"$PY/trim"
+	[ ! -w /proc/sys/vm/drop_caches ] || echo 2 >/proc/sys/vm/drop_caches
+	gone
+}
+
+run_all
