@@ -5,9 +5,45 @@
 #include "common.h"
 
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/smp.h>
+
+/* A CPU was found "busy" for good: from then on there is nothing to be walked. */
+static bool py_stuck;
+
+static void py_do_nothing(void *arg)
+{
+}
+
+static void py_try_busy(void *arg)
+{
+	*(bool *)arg = pyalloc_test_busy(py_do_nothing, NULL);
+}
+
+/*
+ * A walk, and an unload, wait for each CPU until it is not "busy": who left it
+ * set would make them wait for ever. No section takes as long as a second.
+ */
+static bool py_busy_is_free(void)
+{
+	unsigned int cpu, i;
+
+	for_each_online_cpu(cpu) {
+		bool got = false;
+
+		for (i = 0; i < PY_ONE_SECOND && !py_stuck; i++) {
+			smp_call_function_single(cpu, py_try_busy, &got, 1);
+			if (got)
+				break;
+			usleep_range(1000, 2000);
+		}
+		py_stuck |= !got;
+	}
+	return !py_stuck;
+}
 
 /*
  * The walk itself, and what must hold whenever one looks.
@@ -17,6 +53,10 @@ const struct pyheap_stats *py_walk(struct kunit *test)
 	struct py_fixture *fix = test->priv;
 	struct pyheap_stats *s = fix->now;
 
+	if (!py_busy_is_free()) {
+		KUNIT_FAIL(test, "a CPU stays \"busy\"");
+		return s;
+	}
 	KUNIT_EXPECT_EQ(test, pyheap_walk(pyheap_default(), s), 0);
 	KUNIT_EXPECT_EQ(test, pyheap_stats_total(s), s->arenas * PY_ARENA_SIZE);
 	KUNIT_EXPECT_EQ(test, s->headers, s->arenas);
@@ -107,6 +147,8 @@ int py_test_init(struct kunit *test)
 	if (!fix->before || !fix->now)
 		return -ENOMEM;
 	test->priv = fix;
+	if (!py_busy_is_free())
+		return -EBUSY;
 
 	/* Each test runs in a thread of its own, so this need not be undone. */
 	py_move_to(cpumask_first(cpu_online_mask));

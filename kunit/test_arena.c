@@ -465,6 +465,110 @@ static void released_arena_is_forgotten(struct kunit *test)
 	py_foreign_end(test, &f);
 }
 
+struct py_reader {
+	bool reads;
+	bool stop;
+};
+
+/* As pyfree() reads a header: with preemption off. */
+static void py_reader_run(void *arg)
+{
+	struct py_reader *reader = arg;
+
+	preempt_disable();
+	WRITE_ONCE(reader->reads, true);
+	while (!READ_ONCE(reader->stop))
+		cpu_relax();
+	preempt_enable();
+}
+
+/* Does the page allocator hand out the page at @p? */
+static bool py_page_is_free(const void *p)
+{
+	struct page *page[64];
+	unsigned int i;
+	bool found = !page_count(virt_to_page(p));
+
+	for (i = 0; i < ARRAY_SIZE(page); i++) {
+		page[i] = alloc_page(GFP_KERNEL);
+		found |= page[i] && page_address(page[i]) == p;
+	}
+	for (i = 0; i < ARRAY_SIZE(page); i++)
+		if (page[i])
+			__free_page(page[i]);
+	return found;
+}
+
+/* Who frees a pointer into a gone page may have found the mark, and reads on. */
+static void header_outlives_who_reads_it(struct kunit *test)
+{
+	unsigned int other = py_other_cpu(test);
+	struct py_reader reader = {};
+	struct py_worker worker;
+	struct py_arena *arena;
+	void *p = py_get(64, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	arena = py_arena_of(p);
+	pyalloc_trim();
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_reader_run, &reader));
+	while (!READ_ONCE(reader.reads))
+		cpu_relax();
+	pyfree(p);
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
+	KUNIT_EXPECT_FALSE(test, py_page_is_free(arena));
+	WRITE_ONCE(reader.stop, true);
+	py_worker_finish(&worker);
+}
+
+/* A CPU that makes arenas come and go. */
+struct py_churn {
+	void *block[3 * PY_ARENA_MAX_BLOCKS];
+	u64 rounds;
+	u64 unknown;
+};
+
+static void py_churn_run(void *arg)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(PY_ONE_SECOND);
+	struct py_churn *churn = arg;
+	unsigned int i;
+
+	while (time_before(jiffies, end)) {
+		for (i = 0; i < ARRAY_SIZE(churn->block); i++)
+			churn->block[i] = py_get(PYALLOC_MAX, GFP_KERNEL);
+		for (i = 0; i < ARRAY_SIZE(churn->block); i++) {
+			if (pysize(churn->block[i]) == PYALLOC_MAX)
+				pyfree(churn->block[i]);
+			else
+				churn->unknown++;
+		}
+		churn->rounds++;
+		pyalloc_trim();
+	}
+}
+
+/* One CPU's new arena is where another's was a moment ago: it is still known. */
+static void arenas_come_and_go_on_two_cpus(struct kunit *test)
+{
+	struct py_churn *churn = kunit_kcalloc(test, 2, sizeof(*churn), GFP_KERNEL);
+	struct py_fixture *fix = test->priv;
+	unsigned int other = py_other_cpu(test);
+	struct py_worker worker;
+	u64 came;
+
+	KUNIT_ASSERT_NOT_NULL(test, churn);
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_churn_run, churn + 1));
+	py_churn_run(churn);
+	py_worker_finish(&worker);
+	KUNIT_EXPECT_EQ(test, churn[0].unknown + churn[1].unknown, 0);
+	came = py_walk(test)->arenas_total - fix->before->arenas_total;
+	KUNIT_EXPECT_GT(test, came, 1);
+	kunit_info(test, "%llu arenas came in %llu rounds\n", came,
+		   churn[0].rounds + churn[1].rounds);
+}
+
 static long py_slab_pages(void)
 {
 	return atomic_long_read(&vm_node_stat[NR_SLAB_UNRECLAIMABLE_B]);
@@ -679,6 +783,8 @@ static struct kunit_case py_arena_cases[] = {
 	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_can_grow),
 	KUNIT_CASE(arena_may_go_while_kmalloc_uses_its_gone_page),
 	KUNIT_CASE(released_arena_is_forgotten),
+	KUNIT_CASE(header_outlives_who_reads_it),
+	KUNIT_CASE(arenas_come_and_go_on_two_cpus),
 	KUNIT_CASE(arenas_are_booked_as_slab),
 	KUNIT_CASE(gone_pages_leave_the_books),
 	KUNIT_CASE(reclaimer_brings_no_arena),

@@ -257,6 +257,8 @@ static void busy_met_in_task_is_noticed(struct kunit *test)
 struct py_hog {
 	bool busy;
 	bool in_time;
+	bool left_alone;	/* the pool, all the time */
+	struct py_pool *pool;
 	unsigned int ms;
 };
 
@@ -266,13 +268,16 @@ static void py_hog_spin(void *arg)
 
 	WRITE_ONCE(hog->busy, true);
 	mdelay(hog->ms);
+	hog->left_alone = READ_ONCE(hog->pool->state) == PY_POOL_CURRENT;
 }
 
 static void py_hog_run(void *arg)
 {
 	struct py_hog *hog = arg;
+	void *p = py_get(64, GFP_KERNEL);
 
-	pyfree(py_get(64, GFP_KERNEL));
+	hog->pool = py_pool_of(p);
+	pyfree(p);
 	hog->in_time = pyalloc_test_busy(py_hog_spin, hog);
 }
 
@@ -289,6 +294,7 @@ static void visit_comes_back_to_a_busy_cpu(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
 	py_worker_finish(&worker);
 	KUNIT_EXPECT_TRUE(test, hog.in_time);
+	KUNIT_EXPECT_TRUE(test, hog.left_alone);
 }
 
 static void walk_waits_for_a_busy_cpu(struct kunit *test)

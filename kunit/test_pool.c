@@ -139,6 +139,48 @@ static void walk_counts_virgin_free_and_used_blocks(struct kunit *test)
 	}
 }
 
+/* The walk counts what is there, not what would have to be there. */
+static void walk_misses_lost_blocks(struct kunit *test)
+{
+	struct py_fixture *fix = test->priv;
+	void **block = py_get_many(test, 4, 64), *list;
+	struct py_pool *pool = py_pool_of(block[0]);
+	u64 lost, total;
+
+	py_put_many(block, 2);
+	lost = py_walk(test)->class[PYALLOC_CLASS(64)].free;
+	KUNIT_EXPECT_GE(test, lost, 2);
+	list = pool->free;
+	WRITE_ONCE(pool->free, NULL);
+	pyheap_walk(pyheap_default(), fix->now);
+	WRITE_ONCE(pool->free, list);
+	total = pyheap_stats_total(fix->now);
+	KUNIT_EXPECT_EQ(test, total + lost * 64, fix->now->arenas * PY_ARENA_SIZE);
+	py_put_many(block + 2, 2);
+}
+
+/* A link that points between two blocks, and one to what was never handed out. */
+static void walk_finds_corrupt_lists(struct kunit *test)
+{
+	struct py_fixture *fix = test->priv;
+	void **block = py_get_many(test, 4, 64), *list;
+	struct py_pool *pool = py_pool_of(block[0]);
+	void *wrong[] = {
+		block[0] + PYALLOC_ALIGN,
+		py_pool_base(pool) + PY_POOL_SIZE - py_class_stride(PYALLOC_CLASS(64)),
+	};
+	unsigned int i;
+
+	list = pool->free;
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		WRITE_ONCE(pool->free, wrong[i]);
+		pyheap_walk(pyheap_default(), fix->now);
+		WRITE_ONCE(pool->free, list);
+		KUNIT_EXPECT_EQ(test, fix->now->corrupt, 1);
+	}
+	py_put_many(block, 4);
+}
+
 static void first_pool_of_a_class_is_current(struct kunit *test)
 {
 	void *p = py_get(64, GFP_KERNEL);
@@ -583,6 +625,8 @@ static struct kunit_case py_pool_cases[] = {
 	KUNIT_CASE(pool_is_carved_in_small_batches),
 	KUNIT_CASE(freed_blocks_come_before_virgin_ones),
 	KUNIT_CASE(walk_counts_virgin_free_and_used_blocks),
+	KUNIT_CASE(walk_misses_lost_blocks),
+	KUNIT_CASE(walk_finds_corrupt_lists),
 	KUNIT_CASE(first_pool_of_a_class_is_current),
 	KUNIT_CASE(current_pool_counts_one_more_than_its_blocks),
 	KUNIT_CASE(current_pool_stays_when_it_runs_empty),

@@ -336,6 +336,46 @@ static void two_cpus(struct kunit *test)
 	py_model_end(test, &here->model);
 }
 
+/*
+ * Tasks that are moved from CPU to CPU, wherever the kernel lets them be moved.
+ * Few blocks of one class, so that both want the same pools.
+ */
+static void moved_from_cpu_to_cpu(struct kunit *test)
+{
+	unsigned int cpu[] = { raw_smp_processor_id(), py_other_cpu(test) };
+	struct py_object *object = py_objects(test, PY_SLOTS);
+	struct py_worker worker[2];
+	u64 s = py_seed(test);
+	struct py_side *side[2];
+	unsigned int i, moves = 0;
+
+	for (i = 0; i < 2; i++) {
+		side[i] = py_side_new(test, object, s + ((u64)i << 32), PY_OPS / 2);
+		side[i]->model.slots = 40;
+		side[i]->model.least = 57;
+		side[i]->model.sizes = 8;
+	}
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker[0], cpu[0], py_side_run, side[0]));
+	if (py_worker_start(&worker[1], cpu[1], py_side_run, side[1])) {
+		while (!completion_done(&worker[0].done) ||
+		       !completion_done(&worker[1].done)) {
+			moves++;
+			for (i = 0; i < 2; i++)
+				set_cpus_allowed_ptr(worker[i].task,
+						     cpumask_of(cpu[(moves + i) % 2]));
+			cond_resched();
+		}
+		py_worker_finish(&worker[1]);
+		py_side_add(&side[0]->model, &side[1]->model);
+	}
+	py_worker_finish(&worker[0]);
+	kunit_info(test, "%u moves\n", moves);
+	KUNIT_EXPECT_GT(test, moves, 1);
+	pyalloc_trim();
+	py_model_compare(test, &side[0]->model);
+	py_model_end(test, &side[0]->model);
+}
+
 struct py_trimmer {
 	bool stop;
 	unsigned int trims;
@@ -417,6 +457,7 @@ static struct kunit_case py_random_cases[] = {
 	KUNIT_CASE(one_class_of_large_blocks),
 	KUNIT_CASE(one_class_of_small_blocks),
 	KUNIT_CASE(two_cpus),
+	KUNIT_CASE(moved_from_cpu_to_cpu),
 	KUNIT_CASE(two_cpus_and_trim),
 	KUNIT_CASE(identity_holds_while_two_cpus_work),
 	{}

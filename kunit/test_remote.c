@@ -104,6 +104,69 @@ static void chains_of_every_class_arrive(struct kunit *test)
 	}
 }
 
+/* The walk reads them all, and believes none that is not a block. */
+static void links_of_another_cpu_make_sense(struct kunit *test)
+{
+	unsigned int other = py_other_cpu(test);
+	void **block = py_get_many(test, 20, 64);
+	const struct pyheap_stats *s;
+
+	py_free_many_on(other, block, 10);
+	pyalloc_trim();
+	s = py_walk(test);
+	KUNIT_EXPECT_EQ(test, s->class[PYALLOC_CLASS(64)].handed_out, 10);
+	KUNIT_EXPECT_GE(test, s->class[PYALLOC_CLASS(64)].free, 10);
+	py_put_many(block + 10, 10);
+}
+
+/* What adoption does, to a full pool with a chain: neither is on a list of pools. */
+static bool py_give_away(void *p, unsigned int cpu)
+{
+	struct py_arena *arena = py_arena_of(p);
+	unsigned int i = py_index_of(p);
+	unsigned long flags;
+	bool given;
+
+	local_irq_save(flags);
+	given = arena->pool[i].state == PY_POOL_FULL && arena->remote[i];
+	if (given)
+		WRITE_ONCE(arena->owner[i], cpu);
+	local_irq_restore(flags);
+	return given;
+}
+
+/*
+ * A chain in the inbox of a CPU that its pool no longer belongs to. Tried again
+ * when the reaper was faster.
+ */
+static void chain_follows_the_pool_to_its_new_owner(struct kunit *test)
+{
+	unsigned int other = py_other_cpu(test), class = PYALLOC_CLASS(16), try;
+	unsigned int n = py_class_blocks(class);
+	struct py_pool *pool = NULL;
+	bool given = false;
+	void **block = NULL;
+
+	for (try = 0; try < 10 && !given; try++) {
+		if (block)
+			py_put_many(block + PY_BATCH, n + 1 - PY_BATCH);
+		pyalloc_trim();
+		block = py_get_many(test, n + 1, 16);
+		pool = py_pool_of(block[0]);
+		py_free_many_on(other, block, PY_BATCH);
+		given = py_give_away(block[n - 1], other);
+	}
+	KUNIT_EXPECT_TRUE(test, given);
+	/* The first brings it to the new owner, the second makes that take it. */
+	pyalloc_trim();
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_FORWARD), 1);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, pool->state, PY_POOL_USED);
+	KUNIT_EXPECT_EQ(test, pool->left, n - PY_BATCH);
+	py_put_many(block + PY_BATCH, n + 1 - PY_BATCH);
+}
+
 static void owner_takes_in_before_it_takes_a_pool(struct kunit *test)
 {
 	unsigned int other = py_other_cpu(test), n = 20 * PY_BATCH, round;
@@ -140,6 +203,21 @@ static void one_block_arrives_within_a_second(struct kunit *test)
 	void *p = py_get(64, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, p);
+	py_free_many_on(other, &p, 1);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_pools_all(py_walk(test)), 0);
+}
+
+/* When the reaper has come to rest: the block itself must wake it. */
+static void block_freed_into_silence_arrives(struct kunit *test)
+{
+	unsigned int other = py_other_cpu(test);
+	void *p = py_get(64, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_pool_of(p)->state, PY_POOL_USED);
 	py_free_many_on(other, &p, 1);
 	msleep(PY_ONE_SECOND);
 	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
@@ -484,9 +562,12 @@ static struct kunit_case py_remote_cases[] = {
 	KUNIT_CASE(full_outbox_becomes_one_chain),
 	KUNIT_CASE(blocks_of_many_pools_all_arrive),
 	KUNIT_CASE(chains_of_every_class_arrive),
+	KUNIT_CASE(links_of_another_cpu_make_sense),
+	KUNIT_CASE(chain_follows_the_pool_to_its_new_owner),
 	KUNIT_CASE(owner_takes_in_before_it_takes_a_pool),
 	KUNIT_CASE(sleeping_owner_gets_its_blocks_within_a_second),
 	KUNIT_CASE(one_block_arrives_within_a_second),
+	KUNIT_CASE(block_freed_into_silence_arrives),
 	KUNIT_CASE(many_pools_arrive_within_a_second),
 	KUNIT_CASE(trim_takes_in_many_pools),
 	KUNIT_CASE(full_pool_is_used_after_a_remote_free),
