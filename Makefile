@@ -23,10 +23,11 @@ install: modules
 	depmod $(RELEASE)
 
 uninstall: need-kdir
-	rm -rf $(EXTRA)/pyalloc.ko* $(SHARED)
+	rm -rf $(EXTRA)/pyalloc.ko* $(EXTRA)/kunit/pyalloc_kunit.ko* $(SHARED)
 	depmod $(RELEASE)
 
 load: modules
+	@[ "$(RELEASE)" = "$$(uname -r)" ] || { echo "Built for $(RELEASE), but this is $$(uname -r): apt-get install linux-headers-$$(uname -r)" >&2; exit 1; }
 	insmod pyalloc.ko
 
 unload:

@@ -20,8 +20,8 @@
  *   state     on which list           who                leaves when
  *   CURRENT   the CPU's cur[class]    owner, busy        exhausted -> FULL;
  *                                                        idle -> USED
- *   USED      the CPU's used[class]   owner, busy        -> CURRENT; last
- *                                                        block freed -> UNUSED
+ *   USED      the CPU's used[class]   owner, busy        -> CURRENT; last block
+ *                                                        freed -> SPARE, UNUSED
  *   FULL      none                    owner, busy        a block freed -> USED
  *   SPARE     the CPU's spare         owner, busy        -> CURRENT; idle ->
  *                                                        UNUSED
@@ -123,15 +123,16 @@ static struct pyheap py_default = {
 	.cpu = &py_cpu.heap,
 };
 
-static LIST_HEAD(py_heaps);		/* RCU */
+static LIST_HEAD(py_heaps);		/* written at load and unload */
+#define for_each_heap(heap)	list_for_each_entry(heap, &py_heaps, list)
 
 /* Stands in cur[] where there is no pool: never has a block to give. */
 static struct py_pool py_no_pool __read_mostly;
 
 /*
- * Is this address in an arena? An entry for each 256 KiB of the direct map, a
- * power of two of them, so that the index needs no base and no bound: it is
- * the entry that tells one address from another.
+ * Is this address in an arena? An entry for each 256 KiB of memory, a power of
+ * two of them, so that the index needs no base and no bound: it is the entry
+ * that tells one address from another.
  */
 static struct {
 	struct py_arena **arena;	/* the one that begins here, or PY_NONE */
@@ -142,7 +143,7 @@ static struct {
 #define PY_NONE		((struct py_arena *)-1L)
 
 static struct {
-	u8 armed;			/* will look again at what is pending */
+	int armed;			/* will look again at what is pending */
 	bool closing;			/* module exit: do not start any more */
 	struct irq_work kick;
 	struct delayed_work work;
@@ -154,7 +155,7 @@ static struct shrinker *py_shrinker;
 static struct dentry *py_debugfs;
 static enum cpuhp_state py_cpuhp;
 
-static void py_event(struct pyheap *heap, enum py_event event)
+static void count_event(struct pyheap *heap, enum py_event event)
 {
 	this_cpu_inc(heap->cpu->event[event]);
 }
@@ -207,7 +208,7 @@ static __always_inline void set_next(const struct py_cpu *c, void *block,
 }
 
 /* Links some virgin blocks; ascending, so that the first is handed out first. */
-static bool pool_carve(struct py_cpu *c, struct py_pool *pool,
+static void pool_carve(struct py_cpu *c, struct py_pool *pool,
 		       unsigned int class)
 {
 	unsigned int size = py_class_stride(class);
@@ -216,14 +217,11 @@ static bool pool_carve(struct py_cpu *c, struct py_pool *pool,
 	void *block = py_pool_base(pool) + pool->carved * size;
 	unsigned int i;
 
-	if (!n)
-		return false;
 	pool->free = block;
 	for (i = 1; i < n; i++, block += size)
 		set_next(c, block, block + size);
 	set_next(c, block, NULL);
 	pool->carved += n;
-	return true;
 }
 
 /* ---- Is this pointer ours? --------------------------------------------- */
@@ -241,17 +239,24 @@ static __always_inline bool py_map_has(const void *p)
 	return data_race(py_map.arena[i]) == py_arena_of(p);
 }
 
-static bool py_map_covers(const struct py_arena *arena)
+static struct py_arena **py_map_entry(const struct py_arena *arena)
 {
-	return (unsigned long)arena - PAGE_OFFSET <=
-	       py_map.mask << PY_ARENA_SHIFT;
+	return &py_map.arena[(unsigned long)arena >> PY_ARENA_SHIFT &
+			     py_map.mask];
 }
 
-/* @to is @arena or PY_NONE. */
-static void py_map_set(const struct py_arena *arena, struct py_arena *to)
+/*
+ * Fails if the entry has an arena: the addresses of the memory differ by more
+ * than the table is long. Rare, as it is made for the memory there was.
+ */
+static bool py_map_add(struct py_arena *arena)
 {
-	WRITE_ONCE(py_map.arena[(unsigned long)arena >> PY_ARENA_SHIFT &
-				py_map.mask], to);
+	return cmpxchg(py_map_entry(arena), PY_NONE, arena) == PY_NONE;
+}
+
+static void py_map_del(struct py_arena *arena)
+{
+	WRITE_ONCE(*py_map_entry(arena), PY_NONE);
 }
 
 /* The usable size of @p; 0 if it is not a block of ours. */
@@ -293,6 +298,12 @@ static void reaper_arm(void)
 #define PY_ANNOTATE	(IS_ENABLED(CONFIG_KASAN_GENERIC) || \
 			 IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 
+/* Says whether KASAN, if there, thinks that the block is in use. */
+static bool block_in_use(const void *p)
+{
+	return !IS_ENABLED(CONFIG_KASAN_GENERIC) || __kasan_check_read(p, 1);
+}
+
 /* The first @size bytes of the block may be touched; its others not. */
 static void block_open(void *p, size_t block_size, size_t size)
 {
@@ -306,14 +317,12 @@ static void block_open(void *p, size_t block_size, size_t size)
 #endif
 }
 
-/* The block is being freed. Says whether KASAN found that it was in use. */
+/* The block is being freed. Says whether it was in use. */
 static bool block_close(void *p, size_t block_size)
 {
-#ifdef CONFIG_KASAN_GENERIC
-	if (!__kasan_check_read(p, 1))
+	if (!block_in_use(p))
 		return false;
 	kasan_poison(p, block_size, PY_KASAN_FREE, false);
-#endif
 	kmemleak_free(p);
 	return true;
 }
@@ -321,10 +330,10 @@ static bool block_close(void *p, size_t block_size)
 /* ---- Arenas: under the node lock ---------------------------------------- */
 
 /* Slab memory to /proc/meminfo and to the reports of the OOM killer. */
-static void arena_book(const struct pyheap_node *node, long pages)
+static void arena_book(const struct py_arena *arena, long pages)
 {
-	mod_node_page_state(NODE_DATA(node->nid), NR_SLAB_UNRECLAIMABLE_B,
-			    pages * (long)PAGE_SIZE);
+	mod_node_page_state(page_pgdat(virt_to_page(arena)),
+			    NR_SLAB_UNRECLAIMABLE_B, pages * (long)PAGE_SIZE);
 }
 
 static bool arena_empty(const struct py_arena *arena)
@@ -393,8 +402,8 @@ static unsigned long arena_free(struct py_arena *arena)
 	unsigned long pages = PY_ARENA_PAGES - hweight64(arena->gone);
 	unsigned int i;
 
-	py_map_set(arena, PY_NONE);
-	arena_book(arena->node, -(long)pages);
+	py_map_del(arena);
+	arena_book(arena, -(long)pages);
 	if (!arena->gone) {
 		__free_pages(virt_to_page(arena), PY_ARENA_ORDER);
 		return pages;
@@ -433,20 +442,20 @@ EXPORT_SYMBOL_INTERNAL(py_fail);
 
 static struct py_arena *arena_alloc(struct pyheap_node *node)
 {
+	gfp_t gfp = PY_ARENA_GFP;
 	struct page *page;
 	struct py_arena *arena;
 	unsigned int i;
 
 	if (py_should_fail(&py_fail))
 		return NULL;
-	page = alloc_pages_node(node->nid, PY_ARENA_GFP, PY_ARENA_ORDER);
+	/* Not every architecture's numa_mem_id() avoids nodes without memory. */
+	if (!node_state(node->nid, N_MEMORY))
+		gfp &= ~__GFP_THISNODE;
+	page = alloc_pages_node(node->nid, gfp, PY_ARENA_ORDER);
 	if (!page)
 		return NULL;
 	arena = page_address(page);
-	if (!py_map_covers(arena)) {	/* memory added after we were loaded */
-		__free_pages(page, PY_ARENA_ORDER);
-		return NULL;
-	}
 	memset(arena, 0, PY_POOL_SIZE);
 	arena->heap = node->heap;
 	arena->node = node;
@@ -454,10 +463,13 @@ static struct py_arena *arena_alloc(struct pyheap_node *node)
 		arena->class[i] = i ? PY_CLASS_NONE : PY_CLASS_HEADER;
 		arena->owner[i] = PY_NOBODY;
 	}
+	if (!py_map_add(arena)) {
+		__free_pages(page, PY_ARENA_ORDER);
+		return NULL;
+	}
 	kasan_poison((void *)arena + PY_POOL_SIZE,
 		     PY_ARENA_POOLS * PY_POOL_SIZE, PY_KASAN_FREE, false);
-	arena_book(node, PY_ARENA_PAGES);
-	py_map_set(arena, arena);
+	arena_book(arena, PY_ARENA_PAGES);
 	return arena;
 }
 
@@ -484,20 +496,17 @@ static bool node_grow(struct pyheap_node *node, gfp_t gfp, enum py_reason *why)
 		node->arenas_total++;
 		list_add_tail(&arena->all, &node->arenas);
 		arena_change(arena, GENMASK_ULL(PY_ARENA_POOLS, 1), 0);
+		now = atomic_long_inc_return(&heap->arenas);
+		high = atomic_long_read(&heap->highwater);
+		while (now > high &&
+		       !atomic_long_try_cmpxchg(&heap->highwater, &high, now))
+			;
 	} else {
 		node->arenas_failed++;
 		WRITE_ONCE(node->retry, jiffies + PY_ARENA_RETRY);
 	}
 	spin_unlock_irqrestore(&node->lock, flags);
-	if (!arena)
-		return false;
-
-	now = atomic_long_inc_return(&heap->arenas);
-	high = atomic_long_read(&heap->highwater);
-	while (now > high &&
-	       !atomic_long_try_cmpxchg(&heap->highwater, &high, now))
-		;
-	return true;
+	return arena;
 }
 
 /*
@@ -529,7 +538,7 @@ static bool node_take(struct pyheap_node *node, struct py_pool *taken[2])
 	unsigned long flags;
 	u64 mask = 0;
 
-	py_event(node->heap, PY_EV_NODE_TAKE);
+	count_event(node->heap, PY_EV_NODE_TAKE);
 	spin_lock_irqsave(&node->lock, flags);
 	if (node->nonempty) {
 		unsigned int n = __ffs64(node->nonempty);
@@ -548,30 +557,36 @@ static bool node_take(struct pyheap_node *node, struct py_pool *taken[2])
 	return true;
 }
 
-/* Puts the pools that were handed back into their arenas. Returns pages freed. */
+/*
+ * Puts up to PY_BATCH pools that were handed back into their arenas; what is
+ * more goes back to the list. Returns pages freed.
+ */
 static unsigned long node_collect(struct pyheap_node *node)
 {
-	struct llist_node *back = llist_del_all(&node->back);
+	struct llist_node *back = llist_del_all(&node->back), *last;
+	unsigned long flags;
+	unsigned int n;
 	LIST_HEAD(dead);
 
-	while (back) {
-		unsigned long flags;
-		unsigned int n;
+	if (!back)
+		return 0;
+	count_event(node->heap, PY_EV_NODE_BACK);
+	spin_lock_irqsave(&node->lock, flags);
+	for (n = 0; back && n < PY_BATCH; n++) {
+		struct py_pool *pool = llist_entry(back, struct py_pool, back);
+		struct py_arena *arena = py_arena_of(pool);
+		unsigned int i = py_pool_index(pool);
 
-		py_event(node->heap, PY_EV_NODE_BACK);
-		spin_lock_irqsave(&node->lock, flags);
-		for (n = 0; back && n < PY_BATCH; n++) {
-			struct py_pool *pool = llist_entry(back, struct py_pool,
-							   back);
-			struct py_arena *arena = py_arena_of(pool);
-			unsigned int i = py_pool_index(pool);
-
-			back = back->next;
-			arena_change(arena, arena->unused | BIT_ULL(i),
-				     arena->gone);
-			arena_retire(arena, keep.value, &dead);
-		}
-		spin_unlock_irqrestore(&node->lock, flags);
+		back = back->next;
+		arena_change(arena, arena->unused | BIT_ULL(i), arena->gone);
+		arena_retire(arena, keep.value, &dead);
+	}
+	spin_unlock_irqrestore(&node->lock, flags);
+	if (back) {
+		for (last = back; last->next; last = last->next)
+			;
+		llist_add_batch(back, last, &node->back);
+		reaper_arm();
 	}
 	return arena_free_list(&dead);
 }
@@ -628,7 +643,7 @@ static unsigned long arena_give_back(struct py_arena *arena)
 	pages = hweight64(mask);
 	if (!pages)
 		return 0;
-	arena_book(node, -(long)pages);
+	arena_book(arena, -(long)pages);
 	for (rest = mask; rest; rest &= rest - 1)
 		__free_page(virt_to_page((void *)arena +
 					 __ffs64(rest) * PY_POOL_SIZE));
@@ -733,14 +748,25 @@ static void pool_to_unused(struct py_pool *pool)
 		reaper_arm();
 }
 
-/* All blocks of @pool are free, and it is on no list. */
+/*
+ * All blocks of @pool are free, and it is on no list. If it has a chain under
+ * way all the same, a block was freed twice: then the pool is lost, rather than
+ * handed to somebody while the owner's inbox has it.
+ */
 static void pool_emptied(struct py_cpu *c, struct pyheap_cpu *hc,
 			 struct py_pool *pool)
 {
-	if (hc->nr_spare < PY_SPARE_MAX && !c->visiting)
+	u32 chain = READ_ONCE(py_arena_of(pool)->remote[py_pool_index(pool)]);
+
+	if (unlikely(chain)) {
+		hc->event[PY_EV_BAD_FREE]++;
+		pool->free = NULL;
+		pool_to_full(pool);
+	} else if (hc->nr_spare < PY_SPARE_MAX && !c->visiting) {
 		pool_to_spare(c, hc, pool);
-	else
+	} else {
 		pool_to_unused(pool);
+	}
 }
 
 static void pool_to_current(struct py_cpu *c, struct pyheap_cpu *hc,
@@ -830,7 +856,7 @@ static void pool_event(struct py_cpu *c, struct pyheap_cpu *hc,
 /* Not under "busy". */
 static void bad_free(struct pyheap *heap, const char *what)
 {
-	py_event(heap, PY_EV_BAD_FREE);
+	count_event(heap, PY_EV_BAD_FREE);
 	WARN_RATELIMIT(1, "pyalloc: %s\n", what);
 }
 
@@ -982,6 +1008,9 @@ static void outbox_flush(struct py_cpu *c)
 	for (n = 0; n < PY_GATHER; n++)
 		if (gather[n].count)
 			chain_send(c, gather[n]);
+	/* The reaper may have looked when it was in neither place. */
+	if (unlikely(c->outbox_rest))
+		reaper_arm();
 }
 
 static bool outbox_any(const struct py_cpu *c)
@@ -1046,10 +1075,13 @@ static void inbox_drain(struct py_cpu *c)
 			continue;
 		}
 		word = xchg(&arena->remote[i], 0);
-		if (unlikely(!pool_splice(c, &arena->pool[i],
-					  chain_unpack(word, base))))
+		if (unlikely(!word || !pool_splice(c, &arena->pool[i],
+						   chain_unpack(word, base))))
 			this_cpu_inc(arena->heap->cpu->event[PY_EV_BAD_FREE]);
 	}
+	/* As in outbox_flush(). */
+	if (unlikely(c->inbox_rest))
+		reaper_arm();
 }
 
 /* ---- Allocate ------------------------------------------------------------ */
@@ -1064,7 +1096,7 @@ static __always_inline void *block_init(void *p, unsigned int class,
 		p = memset(p, 0, py_class_size(class));
 	if (PY_ANNOTATE) {
 		block_open(p, py_class_size(class), size);
-		kmemleak_alloc(p, size, 1, gfp);
+		kmemleak_alloc(p, py_class_size(class), 1, gfp);
 	}
 	return p;
 }
@@ -1088,7 +1120,7 @@ static noinline void *fall_through(struct pyheap *heap, size_t size, gfp_t gfp,
 static noinline void *alloc_nested(struct pyheap *heap, size_t size, gfp_t gfp)
 {
 	if (in_task())
-		py_event(heap, PY_EV_BUSY_IN_TASK);
+		count_event(heap, PY_EV_BUSY_IN_TASK);
 	preempt_enable();
 	return fall_through(heap, size, gfp, PY_FALL_NESTED);
 }
@@ -1242,10 +1274,9 @@ static __always_inline void *heap_alloc(struct pyheap *heap,
 }
 
 /* For pyalloc(): the class is known when it is compiled. */
-void *__pyalloc_class(unsigned int class, gfp_t gfp)
+void *__pyalloc_class(unsigned long class, size_t size, gfp_t gfp)
 {
-	return heap_alloc(&py_default, class,
-			  py_class_size(class), gfp);
+	return heap_alloc(&py_default, class, size, gfp);
 }
 EXPORT_SYMBOL_GPL(__pyalloc_class);
 
@@ -1312,9 +1343,9 @@ static noinline void free_elsewhere(struct py_cpu *c, void *p, bool nested)
 		return;
 	}
 	if (unlikely(nested)) {
-		py_event(heap, PY_EV_NESTED_FREE);
+		count_event(heap, PY_EV_NESTED_FREE);
 		if (in_task())
-			py_event(heap, PY_EV_BUSY_IN_TASK);
+			count_event(heap, PY_EV_BUSY_IN_TASK);
 	}
 	if (unlikely(!outbox_push(c, p))) {
 		preempt_enable();
@@ -1447,7 +1478,8 @@ EXPORT_SYMBOL_GPL(pyfree);
  * pysize() - usable size of an allocation
  * @p: what pyalloc() or one of its kin returned, or NULL
  *
- * The peer of ksize(), and of Python's sys.getsizeof().
+ * The peer of ksize(), and of Python's sys.getsizeof(). Like it, it is to know
+ * and not to use: who wants all of it asks for pyalloc_size_roundup() bytes.
  *
  * Context: Any.
  * Return: Bytes; at least what was asked for. 0 for NULL and ZERO_SIZE_PTR.
@@ -1503,6 +1535,8 @@ void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 	size = py_block_size(p);
 	if (!size)
 		return krealloc(p, new_size, gfp);
+	if (!block_in_use(p))
+		return NULL;
 	if (new_size <= size) {
 		block_open((void *)p, size, size);
 		if (want_init_on_alloc(gfp))
@@ -1536,7 +1570,7 @@ void pyfree_sensitive(const void *p)
 		kfree_sensitive(p);
 		return;
 	}
-	if (!block_just_freed(p)) {
+	if (!block_just_freed(p) && block_in_use(p)) {
 		block_open((void *)p, size, size);
 		memzero_explicit((void *)p, size);
 	}
@@ -1552,15 +1586,17 @@ EXPORT_SYMBOL_GPL(pyfree_sensitive);
 #define PY_VISIT_ALL	BIT(3)	/* current and spare pools, used or not */
 
 /* Batches of the outbox and of the inbox that one visit handles. */
-#define PY_VISIT_BATCHES	16
+#define PY_VISIT_BATCHES	4
 
 /* How long a visit of all CPUs waits for one that does not answer. */
 #define PY_VISIT_WAIT		(HZ / 5)
 
-/* Is there anything on this CPU that a visit would move? */
-static bool cpu_pending(const struct py_cpu *c)
+/* Is there anything on this CPU that such a visit would move? */
+static bool cpu_pending(const struct py_cpu *c, u8 what)
 {
-	return READ_ONCE(c->dirty) || outbox_any(c) || inbox_any(c);
+	return ((what & PY_VISIT_FLUSH) && outbox_any(c)) ||
+	       ((what & PY_VISIT_DRAIN) && inbox_any(c)) ||
+	       ((what & PY_VISIT_AGE) && READ_ONCE(c->dirty));
 }
 
 /* Demotes what did not change since the last visit. Returns what is left. */
@@ -1612,12 +1648,11 @@ static void visit_here(u8 what)
 	if (what & PY_VISIT_DRAIN)
 		for (i = 0; inbox_any(c) && i < PY_VISIT_BATCHES; i++)
 			inbox_drain(c);
-	more = ((what & PY_VISIT_FLUSH) && outbox_any(c)) ||
-	       ((what & PY_VISIT_DRAIN) && inbox_any(c));
+	more = cpu_pending(c, what & (PY_VISIT_FLUSH | PY_VISIT_DRAIN));
 	if (more)			/* age them once a round: the last time */
 		WRITE_ONCE(c->visit_again, 1);
 	if (!more && (what & (PY_VISIT_AGE | PY_VISIT_ALL))) {
-		list_for_each_entry_rcu(heap, &py_heaps, list)
+		for_each_heap(heap)
 			left |= visit_heap(c, heap, what & PY_VISIT_ALL);
 		WRITE_ONCE(c->dirty, left);
 	}
@@ -1651,7 +1686,7 @@ static void visit_cpus(u8 what, bool all)
 	for_each_online_cpu(cpu) {
 		struct py_cpu *c = &per_cpu(py_cpu, cpu);
 
-		WRITE_ONCE(c->visit_again, all || cpu_pending(c));
+		WRITE_ONCE(c->visit_again, all || cpu_pending(c, what));
 	}
 	do {
 		waiting = false;
@@ -1687,22 +1722,51 @@ static void inbox_forward(struct py_cpu *dead)
 		struct py_arena *arena = inbox_entry(node, &i);
 
 		next = node->next;
-		py_event(arena->heap, PY_EV_FORWARD);
+		count_event(arena->heap, PY_EV_FORWARD);
 		inbox_add(arena, i);
 	}
 }
 
+/* Both passes: what is in the outboxes fills the inboxes. @how: AGE or ALL. */
+static void visit_all(u8 how)
+{
+	bool all = how & PY_VISIT_ALL;
+	unsigned int cpu;
+
+	mutex_lock(&visit_mutex);
+	visit_cpus(PY_VISIT_FLUSH, all);
+	for_each_possible_cpu(cpu)
+		if (!cpu_online(cpu))
+			inbox_forward(&per_cpu(py_cpu, cpu));
+	visit_cpus(PY_VISIT_DRAIN | how, all);
+	mutex_unlock(&visit_mutex);
+}
+
+/* Until no CPU has a visit to answer. */
+static void visit_wait(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		while (READ_ONCE(per_cpu(py_cpu, cpu).visit_pending))
+			usleep_range(20, 100);
+}
+
 /* ---- The reaper ------------------------------------------------------------ */
 
+/* May sleep. */
 static unsigned long heaps_collect(void)
 {
 	struct pyheap *heap;
 	unsigned long pages = 0;
+	int nid;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(heap, &py_heaps, list)
-		pages += heap_collect(heap);
-	rcu_read_unlock();
+	for_each_heap(heap)
+		for_each_node(nid)
+			while (!llist_empty(&heap->node[nid]->back)) {
+				pages += node_collect(heap->node[nid]);
+				cond_resched();
+			}
 	return pages;
 }
 
@@ -1714,12 +1778,11 @@ static bool anything_pending(void)
 	int nid;
 
 	for_each_possible_cpu(cpu)
-		any |= cpu_pending(&per_cpu(py_cpu, cpu));
-	rcu_read_lock();
-	list_for_each_entry_rcu(heap, &py_heaps, list)
+		any |= cpu_pending(&per_cpu(py_cpu, cpu), PY_VISIT_FLUSH |
+				   PY_VISIT_DRAIN | PY_VISIT_AGE);
+	for_each_heap(heap)
 		for_each_node(nid)
 			any |= !llist_empty(&heap->node[nid]->back);
-	rcu_read_unlock();
 	return any;
 }
 
@@ -1736,21 +1799,10 @@ static void reaper_kick(struct irq_work *work)
 	reaper_queue();
 }
 
-/*
- * One round: outboxes first, as what is in them fills the inboxes. On an
- * unbound worker, so on a housekeeping CPU.
- */
+/* One round. On an unbound worker, so on a housekeeping CPU. */
 static void reaper_work(struct work_struct *work)
 {
-	unsigned int cpu;
-
-	mutex_lock(&visit_mutex);
-	visit_cpus(PY_VISIT_FLUSH, false);
-	for_each_possible_cpu(cpu)
-		if (!cpu_online(cpu))
-			inbox_forward(&per_cpu(py_cpu, cpu));
-	visit_cpus(PY_VISIT_DRAIN | PY_VISIT_AGE, false);
-	mutex_unlock(&visit_mutex);
+	visit_all(PY_VISIT_AGE);
 	heaps_collect();
 
 	if (!anything_pending()) {
@@ -1764,8 +1816,11 @@ static void reaper_work(struct work_struct *work)
 
 /* ---- Trim and the shrinker -------------------------------------------------- */
 
-/* Gives back all unused pages: empty arenas, and those in pinned ones. */
-static unsigned long heap_give_back(struct pyheap *heap)
+/*
+ * Gives back unused pages, until it is about @most: empty arenas first, then
+ * out of those that blocks keep. May sleep.
+ */
+static unsigned long heap_give_back(struct pyheap *heap, unsigned long most)
 {
 	struct py_arena *arena = NULL;
 	unsigned long pages = 0;
@@ -1773,20 +1828,23 @@ static unsigned long heap_give_back(struct pyheap *heap)
 
 	for_each_node(nid)
 		pages += node_release_kept(heap->node[nid]);
-	while ((arena = arena_next(heap, arena)))
+	while (pages < most && (arena = arena_next(heap, arena))) {
 		pages += arena_give_back(arena);
+		cond_resched();
+	}
+	if (arena)
+		arena_unpin(arena);
 	return pages;
 }
 
-static unsigned long heaps_give_back(void)
+static unsigned long heaps_give_back(unsigned long most)
 {
 	unsigned long pages = heaps_collect();
 	struct pyheap *heap;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(heap, &py_heaps, list)
-		pages += heap_give_back(heap);
-	rcu_read_unlock();
+	for_each_heap(heap)
+		if (pages < most)
+			pages += heap_give_back(heap, most - pages);
 	return pages;
 }
 
@@ -1802,11 +1860,8 @@ static unsigned long heaps_give_back(void)
 unsigned long pyalloc_trim(void)
 {
 	might_sleep();
-	mutex_lock(&visit_mutex);
-	visit_cpus(PY_VISIT_FLUSH, true);
-	visit_cpus(PY_VISIT_DRAIN | PY_VISIT_ALL, true);
-	mutex_unlock(&visit_mutex);
-	return heaps_give_back();
+	visit_all(PY_VISIT_ALL);
+	return heaps_give_back(ULONG_MAX);
 }
 EXPORT_SYMBOL_GPL(pyalloc_trim);
 
@@ -1816,11 +1871,9 @@ static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 	unsigned long pages = 0;
 	int nid;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(heap, &py_heaps, list)
+	for_each_heap(heap)
 		for_each_node(nid)
 			pages += READ_ONCE(heap->node[nid]->nr_unused);
-	rcu_read_unlock();
 	return pages ?: SHRINK_EMPTY;
 }
 
@@ -1830,10 +1883,10 @@ static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 	unsigned long pages, flags;
 
 	local_irq_save(flags);
-	visit_here(PY_VISIT_FLUSH | PY_VISIT_DRAIN | PY_VISIT_AGE);
+	visit_here(PY_VISIT_FLUSH | PY_VISIT_DRAIN);
 	local_irq_restore(flags);
 	reaper_arm();
-	pages = heaps_give_back();
+	pages = heaps_give_back(sc->nr_to_scan);
 	return pages ?: SHRINK_STOP;
 }
 
@@ -1895,10 +1948,8 @@ static int py_cpu_dead(unsigned int cpu)
 	void *block, *next;
 	unsigned int i;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(heap, &py_heaps, list)
+	for_each_heap(heap)
 		heap_adopt(heap, cpu);
-	rcu_read_unlock();
 
 	for (i = 0; i < 2; i++) {
 		block = i ? dead->outbox : dead->outbox_rest;
@@ -2028,15 +2079,16 @@ static void walk_outbox(void *arg)
 	busy_unlock(c);
 }
 
-/* Runs @fn on @cpu until it did not meet "busy". */
-static void walk_on(unsigned int cpu, smp_call_func_t fn, struct py_walk *walk)
+/* Runs @fn on @cpu until it did not meet "busy". Fails if @cpu is gone. */
+static bool walk_on(unsigned int cpu, smp_call_func_t fn, struct py_walk *walk)
 {
 	do {
 		if (smp_call_function_single(cpu, fn, walk, 1))
-			return;
+			return false;
 		if (walk->busy)
 			usleep_range(20, 100);
 	} while (walk->busy);
+	return true;
 }
 
 /* Counts each pool once, on its owner's CPU if it has one. */
@@ -2048,6 +2100,7 @@ static void walk_arena(struct py_walk *walk)
 	walk->stats->arenas++;
 	walk->stats->headers++;
 	walk->todo = GENMASK_ULL(PY_ARENA_POOLS, 1);
+	cpus_read_lock();
 	while (walk->todo) {
 		for (rest = walk->todo; rest; rest &= rest - 1) {
 			unsigned int i = __ffs64(rest);
@@ -2056,7 +2109,11 @@ static void walk_arena(struct py_walk *walk)
 			if (!(walk->todo & BIT_ULL(i)))
 				continue;	/* with another of its owner */
 			if (owner != PY_NOBODY) {
-				walk_on(owner, walk_pools, walk);
+				if (walk_on(owner, walk_pools, walk))
+					continue;
+				/* Not adopted, a bug: say so, do not wait. */
+				walk->stats->corrupt++;
+				walk->todo &= ~BIT_ULL(i);
 				continue;
 			}
 			if (READ_ONCE(arena->class[i]) == PY_CLASS_GONE)
@@ -2067,6 +2124,7 @@ static void walk_arena(struct py_walk *walk)
 		}
 		cond_resched();
 	}
+	cpus_read_unlock();
 }
 
 /**
@@ -2080,9 +2138,8 @@ static void walk_arena(struct py_walk *walk)
  * CPU is held up for longer than it takes to count PY_WALK_BLOCKS.
  *
  * Context: May sleep; takes the CPU hotplug lock.
- * Return: 0.
  */
-int pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
+void pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 {
 	struct py_walk walk = { .heap = heap, .stats = stats };
 	unsigned int cpu, i, j;
@@ -2090,9 +2147,9 @@ int pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 	int nid;
 
 	memset(stats, 0, sizeof(*stats));
-	cpus_read_lock();
 	while ((walk.arena = arena_next(heap, walk.arena)))
 		walk_arena(&walk);
+	cpus_read_lock();
 	for_each_online_cpu(cpu)
 		walk_on(cpu, walk_outbox, &walk);
 	cpus_read_unlock();
@@ -2121,7 +2178,6 @@ int pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 		spin_unlock_irqrestore(&node->lock, flags);
 	}
 	stats->arenas_highwater = atomic_long_read(&heap->highwater);
-	return 0;
 }
 EXPORT_SYMBOL_INTERNAL(pyheap_walk);
 
@@ -2298,7 +2354,20 @@ static int stats_show(struct seq_file *m, void *unused)
 	kfree(stats);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(stats);
+
+/* A file that is shown as a whole: room for it at once, or it is made twice. */
+static int stats_open(struct inode *inode, struct file *file)
+{
+	return single_open_size(file, stats_show, NULL, SZ_16K);
+}
+
+static const struct file_operations stats_fops = {
+	.owner = THIS_MODULE,
+	.open = stats_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
 
 /* What a pool looks like from far away; its owner may be changing it. */
 static char pool_char(const struct py_arena *arena, unsigned int i)
@@ -2338,7 +2407,22 @@ static int arenas_show(struct seq_file *m, void *unused)
 	}
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(arenas);
+
+static int arenas_open(struct inode *inode, struct file *file)
+{
+	long arenas = atomic_long_read(&py_default.arenas);
+
+	return single_open_size(file, arenas_show, NULL,
+				SZ_4K + arenas * 2 * PY_ARENA_PAGES);
+}
+
+static const struct file_operations arenas_fops = {
+	.owner = THIS_MODULE,
+	.open = arenas_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
 
 /* "1" trims; nothing else is understood. */
 static ssize_t trim_write(struct file *file, const char __user *buf,
@@ -2409,21 +2493,25 @@ static int heap_init(struct pyheap *heap)
 		node->retry = jiffies;
 		heap->node[nid] = node;
 	}
-	list_add_tail_rcu(&heap->list, &py_heaps);
+	list_add_tail(&heap->list, &py_heaps);
 	return 0;
 }
 
 static int map_init(void)
 {
-	unsigned long n = roundup_pow_of_two(((unsigned long)high_memory -
-					      PAGE_OFFSET) / PY_ARENA_SIZE + 1);
-	unsigned long i;
+	unsigned long start = ULONG_MAX, end = 0, n, i;
+	int nid;
 
 	if (!IS_ALIGNED(PAGE_OFFSET, PY_ARENA_SIZE)) {
 		pr_err("the direct map does not start at a multiple of %lu KiB\n",
 		       PY_ARENA_SIZE / 1024);
 		return -ENODEV;
 	}
+	for_each_node_state(nid, N_MEMORY) {
+		start = min(start, node_start_pfn(nid));
+		end = max(end, node_end_pfn(nid));
+	}
+	n = roundup_pow_of_two((end - start) / PY_ARENA_PAGES + 2);
 	py_map.arena = kvmalloc_array(n, sizeof(*py_map.arena), GFP_KERNEL);
 	if (!py_map.arena)
 		return -ENOMEM;
@@ -2448,17 +2536,14 @@ static void cpus_init(void)
 	}
 }
 
-/* Nothing is started any more, and nothing runs, when this returns. */
+/* The reaper's work is not queued any more, and does not run. */
 static void reaper_stop(void)
 {
-	unsigned int cpu;
-
 	WRITE_ONCE(py_reaper.closing, true);
+	smp_mb();	/* before a look at whether the kick is queued */
 	irq_work_sync(&py_reaper.kick);
 	cancel_delayed_work_sync(&py_reaper.work);
-	for_each_possible_cpu(cpu)
-		while (READ_ONCE(per_cpu(py_cpu, cpu).visit_pending))
-			usleep_range(20, 100);
+	visit_wait();
 }
 
 static int __init pyalloc_init(void)
@@ -2495,6 +2580,7 @@ static int __init pyalloc_init(void)
 
 out_cpuhp:
 	cpuhp_remove_state_nocalls(py_cpuhp);
+	reaper_stop();
 out_heap:
 	heap_exit(&py_default);
 out_map:
@@ -2504,7 +2590,7 @@ out_wq:
 	return err;
 }
 
-/* Nobody has our functions any more. Says who left blocks behind, if anyone. */
+/* Nobody has our functions any more. Says who left blocks behind. */
 static void report_live(const struct pyheap_stats *stats)
 {
 	unsigned int i;
@@ -2518,15 +2604,21 @@ static void report_live(const struct pyheap_stats *stats)
 				stats->class[i].pools);
 }
 
+/* A trim gives up on a CPU that does not answer for PY_VISIT_WAIT. */
+#define PY_EXIT_TRIMS	50
+
 static void __exit pyalloc_exit(void)
 {
 	struct pyheap_stats *stats;
+	unsigned int i;
 
 	debugfs_remove(py_debugfs);
 	py_shrinker_remove(py_shrinker);
-	pyalloc_trim();
 	reaper_stop();
-	cpuhp_remove_state_nocalls(py_cpuhp);
+	for (i = 0; !i || (anything_pending() && i < PY_EXIT_TRIMS); i++) {
+		pyalloc_trim();
+		visit_wait();
+	}
 
 	/* Live blocks stay mapped as they are: better a leak than a use after free. */
 	stats = kmalloc(sizeof(*stats), GFP_KERNEL | __GFP_NOFAIL);
@@ -2538,6 +2630,8 @@ static void __exit pyalloc_exit(void)
 			stats->arenas_total);
 	kfree(stats);
 
+	cpuhp_remove_state_nocalls(py_cpuhp);
+	irq_work_sync(&py_reaper.kick);	/* the last visits may have armed */
 	rcu_barrier();
 	heap_exit(&py_default);
 	kvfree(py_map.arena);

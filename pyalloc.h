@@ -11,7 +11,6 @@
 
 #include <linux/build_bug.h>
 #include <linux/gfp.h>
-#include <linux/kconfig.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/types.h>
@@ -29,7 +28,8 @@
 #define PYALLOC_CLASS(size)	(((unsigned int)(size) - 1) / PYALLOC_ALIGN)
 
 void *__pyalloc(size_t size, gfp_t gfp) __alloc_size(1) __malloc;
-void *__pyalloc_class(unsigned int class, gfp_t gfp) __malloc;
+void *__pyalloc_class(unsigned long class, size_t size, gfp_t gfp)
+	__alloc_size(2) __malloc;
 
 /**
  * pyalloc() - allocate memory
@@ -55,9 +55,8 @@ void *pyalloc(size_t size, gfp_t gfp)
 {
 	if (__builtin_constant_p(size) && size > PYALLOC_MAX)
 		return kmalloc(size, gfp);
-	/* KASAN wants to know the exact size. */
-	if (__builtin_constant_p(size) && size && !IS_ENABLED(CONFIG_KASAN))
-		return __pyalloc_class(PYALLOC_CLASS(size), gfp);
+	if (__builtin_constant_p(size) && size)
+		return __pyalloc_class(PYALLOC_CLASS(size), size, gfp);
 	return __pyalloc(size, gfp);
 }
 

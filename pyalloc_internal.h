@@ -252,7 +252,7 @@ struct pyheap_node {
  * @name: for people
  * @cpu: the state on each CPU
  * @node: the state on each NUMA node, nr_node_ids pointers
- * @list: on the list of heaps; RCU
+ * @list: on the list of heaps
  * @arenas: arenas now
  * @highwater: the most arenas there ever were
  */
@@ -332,7 +332,7 @@ struct pyheap_stats {
 	u64 unused;		/* pools */
 	u64 spare;		/* of these: kept by a CPU */
 	u64 gone;		/* pools */
-	u64 corrupt;		/* free lists that made no sense */
+	u64 corrupt;		/* free lists and owners that made no sense */
 	u64 arenas_total;
 	u64 arenas_reclaimed;
 	u64 arenas_failed;
@@ -364,7 +364,7 @@ static inline u64 pyheap_stats_total(const struct pyheap_stats *stats)
 
 /* Exported in the namespace PYALLOC_INTERNAL, for the tests and tools. */
 struct pyheap *pyheap_default(void);
-int pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats);
+void pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats);
 bool pyalloc_test_busy(void (*fn)(void *arg), void *arg);
 extern struct py_fault_attr py_fail;	/* which arenas are not to be had */
 

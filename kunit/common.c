@@ -57,7 +57,7 @@ const struct pyheap_stats *py_walk(struct kunit *test)
 		KUNIT_FAIL(test, "a CPU stays \"busy\"");
 		return s;
 	}
-	KUNIT_EXPECT_EQ(test, pyheap_walk(pyheap_default(), s), 0);
+	pyheap_walk(pyheap_default(), s);
 	KUNIT_EXPECT_EQ(test, pyheap_stats_total(s), s->arenas * PY_ARENA_SIZE);
 	KUNIT_EXPECT_EQ(test, s->headers, s->arenas);
 	KUNIT_EXPECT_EQ(test, s->corrupt, 0);
