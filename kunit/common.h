@@ -21,8 +21,12 @@
 /* Longer than anything may stay in transit or stranded, ms. */
 #define PY_ONE_SECOND		1000
 
-/* Blocks of the largest class that fill one arena. */
-#define PY_ARENA_MAX_BLOCKS	(PY_ARENA_POOLS * (PY_POOL_SIZE / PYALLOC_MAX))
+/* Blocks of the largest class that fill one pool, for KASAN with red zones. */
+#define PY_POOL_MAX_BLOCKS	(PY_POOL_SIZE / PYALLOC_MAX / \
+				 (IS_ENABLED(CONFIG_KASAN_GENERIC) ? 2 : 1))
+
+/* And one arena. */
+#define PY_ARENA_MAX_BLOCKS	(PY_ARENA_POOLS * PY_POOL_MAX_BLOCKS)
 
 /**
  * struct py_fixture - what a test starts from; test->priv

@@ -12,8 +12,6 @@
 #include <linux/sched/mm.h>
 #include <linux/vmstat.h>
 
-#define PY_POOL_MAX_BLOCKS	(PY_POOL_SIZE / PYALLOC_MAX)
-
 /* Beyond this, using up all memory takes too long. */
 #define PY_EXHAUST_PAGES	(SZ_1G / PAGE_SIZE)
 

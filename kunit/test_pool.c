@@ -13,7 +13,7 @@
 /* How many blocks are carved when the free list is empty. */
 static unsigned int py_carve(unsigned int class)
 {
-	return max_t(unsigned int, 1, PY_CARVE_BYTES / py_class_size(class));
+	return max_t(unsigned int, 1, PY_CARVE_BYTES / py_class_stride(class));
 }
 
 /* All blocks of one fresh pool of @class. */
@@ -51,7 +51,7 @@ static void fresh_blocks_come_in_address_order(struct kunit *test)
 
 		for (i = 0; i < py_class_blocks(class); i++)
 			KUNIT_EXPECT_EQ(test, offset_in_page(block[i]),
-					i * py_class_size(class));
+					i * py_class_stride(class));
 		py_put_many(block, py_class_blocks(class));
 		pyalloc_trim();
 	}
@@ -67,9 +67,9 @@ static void pool_hands_out_each_block_once(struct kunit *test)
 
 		bitmap_zero(seen, PY_POOL_BLOCKS);
 		for (i = 0; i < py_class_blocks(class); i++) {
-			index = offset_in_page(block[i]) / py_class_size(class);
+			index = offset_in_page(block[i]) / py_class_stride(class);
 			KUNIT_EXPECT_EQ(test, offset_in_page(block[i]),
-					index * py_class_size(class));
+					index * py_class_stride(class));
 			KUNIT_EXPECT_LT(test, index, py_class_blocks(class));
 			KUNIT_EXPECT_FALSE(test, __test_and_set_bit(index, seen));
 		}

@@ -55,7 +55,7 @@ static void full_outbox_becomes_one_chain(struct kunit *test)
 
 	for (try = 0; try < 10 && after != PY_BATCH; try++) {
 		pyalloc_trim();
-		block = py_get_many(test, PY_BATCH, 64);
+		block = py_get_many(test, PY_BATCH, 16);
 		arena = py_arena_of(block[0]);
 		i = py_index_of(block[0]);
 		py_free_many_on(other, block, PY_BATCH - 1);
@@ -227,7 +227,7 @@ static void block_freed_into_silence_arrives(struct kunit *test)
 /* More pools than one visit takes in, and more than one round's visits. */
 static void many_pools_arrive_within_a_second(struct kunit *test)
 {
-	unsigned int other = py_other_cpu(test), n = 6000 * 8;
+	unsigned int other = py_other_cpu(test), n = 6000 * PY_POOL_MAX_BLOCKS;
 	void **block = py_get_many(test, n, 512);
 
 	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, DIV_ROUND_UP(6000, PY_ARENA_POOLS));
@@ -239,7 +239,7 @@ static void many_pools_arrive_within_a_second(struct kunit *test)
 
 static void trim_takes_in_many_pools(struct kunit *test)
 {
-	unsigned int other = py_other_cpu(test), n = 3000 * 8;
+	unsigned int other = py_other_cpu(test), n = 3000 * PY_POOL_MAX_BLOCKS;
 	void **block = py_get_many(test, n, 512);
 
 	py_free_many_on(other, block, n);
@@ -304,7 +304,8 @@ static void full_pool_emptied_remotely_has_no_class(struct kunit *test)
 /* Contents and count are right when both CPUs free into one pool. */
 static void both_cpus_free_into_one_pool(struct kunit *test)
 {
-	unsigned int other = py_other_cpu(test), i, n = 512;
+	unsigned int other = py_other_cpu(test), i;
+	unsigned int n = py_class_blocks(PYALLOC_CLASS(8));
 	void **block = py_get_many(test, n, 8);
 	struct py_pool *pool = py_pool_of(block[0]);
 
