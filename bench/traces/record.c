@@ -13,7 +13,7 @@
  *	2	resize; the rest is the size, and the next number the block's age
  *
  * The age of a block is the number of allocations since its own. Blocks above
- * SIZE_LIMIT are left out: a kernel has other ways for these.
+ * SIZE_LIMIT are left out: there a kernel would not rely on one run of pages.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,7 +25,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SIZE_LIMIT	65536
+#define SIZE_LIMIT	8192
 #define TABLE_SIZE	(1 << 22)	/* blocks that live at a time, and more */
 #define FILE_MAX	(1 << 26)
 
