@@ -243,7 +243,7 @@ static void ledger_counts_what_came_and_went(struct kunit *test)
 
 static void highwater_mark_rises_and_stays(struct kunit *test)
 {
-	unsigned int n = py_walk(test)->arenas_highwater + 1;
+	unsigned int n = py_walk(test)->arenas_highwater + 2;
 	void **block = py_get_arenas(test, n);
 
 	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas_highwater, n);
@@ -523,6 +523,7 @@ static void header_outlives_who_reads_it(struct kunit *test)
 /* A CPU that makes arenas come and go. */
 struct py_churn {
 	void *block[3 * PY_ARENA_MAX_BLOCKS];
+	bool trims;
 	u64 rounds;
 	u64 unknown;
 };
@@ -543,7 +544,9 @@ static void py_churn_run(void *arg)
 				churn->unknown++;
 		}
 		churn->rounds++;
-		pyalloc_trim();
+		if (churn->trims)
+			pyalloc_trim();
+		cond_resched();
 	}
 }
 
@@ -557,14 +560,39 @@ static void arenas_come_and_go_on_two_cpus(struct kunit *test)
 	u64 came;
 
 	KUNIT_ASSERT_NOT_NULL(test, churn);
+	churn->trims = true;
 	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_churn_run, churn + 1));
 	py_churn_run(churn);
 	py_worker_finish(&worker);
 	KUNIT_EXPECT_EQ(test, churn[0].unknown + churn[1].unknown, 0);
 	came = py_walk(test)->arenas_total - fix->before->arenas_total;
 	KUNIT_EXPECT_GT(test, came, 1);
-	kunit_info(test, "%llu arenas came in %llu rounds\n", came,
-		   churn[0].rounds + churn[1].rounds);
+	kunit_info(test, "%llu arenas came, %llu and %llu rounds\n", came,
+		   churn[0].rounds, churn[1].rounds);
+}
+
+/* A walk pins what it looks at, and lets it go when all others have. */
+static void arenas_go_while_they_are_walked(struct kunit *test)
+{
+	struct py_churn *churn = kunit_kzalloc(test, sizeof(*churn), GFP_KERNEL);
+	struct py_fixture *fix = test->priv;
+	unsigned int other = py_other_cpu(test), walks = 0, wrong = 0;
+	struct py_worker worker;
+
+	KUNIT_ASSERT_NOT_NULL(test, churn);
+	churn->trims = true;
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_churn_run, churn));
+	while (!completion_done(&worker.done)) {
+		pyheap_walk(pyheap_default(), fix->now);
+		walks++;
+		wrong += pyheap_stats_total(fix->now) !=
+			 fix->now->arenas * PY_ARENA_SIZE || fix->now->corrupt;
+	}
+	py_worker_finish(&worker);
+	kunit_info(test, "%u walks\n", walks);
+	KUNIT_EXPECT_EQ(test, churn->unknown, 0);
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	KUNIT_EXPECT_GT(test, walks, 1);
 }
 
 static long py_slab_pages(void)
@@ -783,6 +811,7 @@ static struct kunit_case py_arena_cases[] = {
 	KUNIT_CASE(released_arena_is_forgotten),
 	KUNIT_CASE(header_outlives_who_reads_it),
 	KUNIT_CASE(arenas_come_and_go_on_two_cpus),
+	KUNIT_CASE(arenas_go_while_they_are_walked),
 	KUNIT_CASE(arenas_are_booked_as_slab),
 	KUNIT_CASE(gone_pages_leave_the_books),
 	KUNIT_CASE(reclaimer_brings_no_arena),
