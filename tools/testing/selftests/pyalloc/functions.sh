@@ -380,12 +380,14 @@ run_one()
 	)
 }
 
-# Run all functions called test_... in the order in which they stand in the program.
+# Run all functions called test_... in the order in which they stand in the program, or
+# those whose names match $ONLY.
 run_all()
 {
 	echo "KTAP version 1"
 	need
-	tests=$(sed -n 's/^\(test_[a-z0-9_]*\)()$/\1/p' "$0")
+	tests=$(sed -n 's/^\(test_[a-z0-9_]*\)()$/\1/p' "$0" | grep -E "${ONLY:-.}") ||
+		skip_all "no test matches $ONLY"
 	echo "1..$(echo "$tests" | wc -l)"
 	number=0
 	failed=0

@@ -72,9 +72,10 @@ test_the_reaper_does_not_work_there()
 	ask free 0 10
 	within_a_second
 	ran=$(for stat in /proc/[0-9]*/stat; do
-		awk -v cpu="$cpu" '/\(kworker\/u.*pyalloc/ && $39 == cpu' "$stat"
+		awk '/\(kworker\/u.*pyalloc/ { print $39 }' "$stat"
 	done 2>/dev/null)
-	is "the reaper's worker on CPU $cpu" "$ran" ""
+	matches "CPUs of the reaper's workers" "$ran" '^[0-9]+$'
+	! echo "$ran" | grep -qx "$cpu" || fail "the reaper's worker was on CPU $cpu"
 }
 
 run_all

@@ -454,6 +454,34 @@ static void fail_arena(u32 n)
 	atomic_set(&py_fail.times, 1);
 }
 
+/*
+ * A block with its own number in front, and nothing more: millions are wanted.
+ */
+static bool stamp(u32 i, enum how how)
+{
+	u32 *p;
+
+	if (how == HOW_ATOMIC) {
+		spin_lock(&atomic_lock);
+		p = pyalloc(PYALLOC_MAX, GFP_ATOMIC);
+		spin_unlock(&atomic_lock);
+	} else {
+		p = pyalloc(PYALLOC_MAX, GFP_KERNEL);
+	}
+	held[i].p = (u8 *)p;
+	if (p)
+		*p = i;
+	return p;
+}
+
+static bool unstamp(u32 i)
+{
+	bool ok = *(u32 *)held[i].p == i;
+
+	pyfree(held[i].p);
+	return ok;
+}
+
 /* Arena @n fails: the first block that would be in it is kmalloc()'s. */
 static int fault(u32 n, enum how how)
 {
@@ -468,11 +496,12 @@ static int fault(u32 n, enum how how)
 
 	fail_arena(n);
 	for (nr_held = 0; nr_held < blocks; nr_held++) {
-		if (!block_fill_how(&held[nr_held], PYALLOC_MAX, how)) {
+		if (!stamp(nr_held, how)) {
 			err = -ENOMEM;
 			break;
 		}
-		cond_resched();
+		if (nr_held % 64 == 0)
+			cond_resched();
 	}
 	fail_arena(0);
 
@@ -487,9 +516,10 @@ static int fault(u32 n, enum how how)
 		err = -EIO;
 	}
 	while (nr_held) {
-		if (!block_free(&held[--nr_held]))
+		if (!unstamp(--nr_held))
 			err = -EIO;
-		cond_resched();
+		if (nr_held % 64 == 0)
+			cond_resched();
 	}
 	/* Until pyalloc asks for arenas again. */
 	msleep(120);

@@ -1,0 +1,100 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What kmemleak finds: every block that nobody knows of any more, and no other. For a
+# kernel with kmemleak. The lost blocks stay lost, so unloading pyalloc taints the
+# kernel. Not run unless asked for by name.
+
+. "$(dirname "$0")/functions.sh"
+
+# shellcheck disable=SC2034 # for functions.sh
+EXPECTED='cut here|WARNING: .*pyalloc_exit'
+BAD_PYALLOC=$HERE/test_mod/bad_pyalloc.ko
+KMEMLEAK=$DEBUGFS/kmemleak
+
+setup()
+{
+	[ -w "$KMEMLEAK" ] || skip "needs kmemleak"
+	load "$PYALLOC"
+	load "$BAD_PYALLOC"
+	echo clear >"$KMEMLEAK"
+}
+
+# Whether blocks were lost is the test's to say.
+teardown()
+{
+	unload bad_pyalloc
+	unload pyalloc
+}
+
+# In a process of its own: its stack may hold a copy of the pointer.
+act()
+{
+	(echo "$1" >"$DEBUGFS/bad_pyalloc/do") || fail "'$1' failed"
+}
+
+# What kmemleak finds, which lets blocks of the last five seconds alone.
+scan()
+{
+	sleep 6
+	echo scan >"$KMEMLEAK"
+	cat "$KMEMLEAK"
+}
+
+# marked TEXT REPORT: how many of the blocks shown begin with TEXT
+marked()
+{
+	echo "$2" | grep -c "|$1" || :
+}
+
+# found ACTION TEXT SIZE: most of ten, as stale copies of a pointer hide a block
+found()
+{
+	act "$1"
+	report=$(scan)
+	holds "lost blocks found" "$(marked "$2" "$report")" -ge 7
+	matches "size" "$report" "unreferenced object 0x[0-9a-f]+ \\(size $3\\)"
+}
+
+test_lost_blocks_are_found()
+{
+	found lose 'lost pooled' 24
+}
+
+test_lost_blocks_of_a_constant_size_are_found()
+{
+	found lose_constant 'lost constant' 24
+}
+
+test_lost_blocks_of_kmalloc_are_found()
+{
+	found lose_large 'lost large' '[0-9]+'
+}
+
+# Known from another block alone, and that from another, and so on.
+test_blocks_that_blocks_point_to_are_not()
+{
+	act keep
+	act keep_resized
+	# The scan works.
+	act lose
+	report=$(scan)
+	holds "lost blocks found" "$(marked 'lost pooled' "$report")" -ge 7
+	is "kept blocks found" "$(marked kept "$report")" 0
+}
+
+test_freed_blocks_are_not()
+{
+	act keep
+	act drop
+	act use_resized
+	report=$(scan)
+	is "reports" "$(echo "$report" | grep -B 1 -A 20 'bad_pyalloc')" ''
+	unload bad_pyalloc
+	unload pyalloc
+	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+	load "$PYALLOC"
+	load "$BAD_PYALLOC"
+}
+
+run_all
