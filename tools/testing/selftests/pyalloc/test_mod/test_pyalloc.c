@@ -541,8 +541,10 @@ static long do_faults(void *arg)
 
 /*
  * Memory in pieces: the page allocator's blocks of an arena's size are taken,
- * and every other page of them is freed. A page taken points to the next.
+ * and all but each 16th page is freed: the kernel itself wants up to 8 pages in
+ * one piece. A page that is kept points to the next.
  */
+#define PIECE_PAGES	16
 
 static void **pieces;
 
@@ -575,17 +577,20 @@ static bool fragment_once(void)
 	while (blocks) {
 		page = blocks;
 		blocks = *(struct page **)page_address(page);
-		for (i = 0; i < PY_ARENA_PAGES; i += 2) {
+		for (i = 0; i < PY_ARENA_PAGES; i++) {
+			if (i % PIECE_PAGES) {
+				__free_page(page + i);
+				continue;
+			}
 			*(void **)page_address(page + i) = pieces;
 			pieces = page_address(page + i);
-			__free_page(page + i + 1);
 		}
 		cond_resched();
 	}
 	return any;
 }
 
-/* The page allocator refuses when little is left: then free half, and go on. */
+/* The page allocator refuses when little is left: then free most, and go on. */
 static void fragment(void)
 {
 	while (fragment_once())
