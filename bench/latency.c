@@ -40,18 +40,21 @@ static __always_inline void replace_timed(const enum kind kind,
 			block_write(slot->p, size);
 	}
 }
+
 BENCH_LOOP_SIZES(replace_timed);
 
 static __always_inline void latency_fill(const enum kind kind, struct run *run)
 {
 	live_fill(kind, run->live, run->nr_live, 5);
 }
+
 BENCH_LOOP_SIZES(latency_fill);
 
 static __always_inline void latency_drop(const enum kind kind, struct run *run)
 {
 	live_drop(kind, run->live, run->nr_live);
 }
+
 BENCH_LOOP_SIZES(latency_drop);
 
 static int compare_u32(const void *a, const void *b)

@@ -51,6 +51,7 @@ static __always_inline void replay(const enum kind kind, struct run *run)
 		slot[i] = NULL;
 	}
 }
+
 BENCH_LOOP_SIZES(replay);
 
 static bool next_number(const u8 **at, const u8 *end, u32 *value)

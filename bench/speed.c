@@ -34,12 +34,14 @@ static __always_inline void pair(const enum kind kind, struct run *run)
 {
 	pair_of(kind, run, run->size);
 }
+
 BENCH_LOOP(pair);
 
 static __always_inline void pair_const_8(const enum kind kind, struct run *run)
 {
 	pair_of(kind, run, 8);
 }
+
 BENCH_LOOP(pair_const_8);
 
 static __always_inline void pair_const_64(const enum kind kind,
@@ -47,6 +49,7 @@ static __always_inline void pair_const_64(const enum kind kind,
 {
 	pair_of(kind, run, 64);
 }
+
 BENCH_LOOP(pair_const_64);
 
 static __always_inline void pair_const_512(const enum kind kind,
@@ -54,6 +57,7 @@ static __always_inline void pair_const_512(const enum kind kind,
 {
 	pair_of(kind, run, 512);
 }
+
 BENCH_LOOP(pair_const_512);
 
 /* With everything that one size needs. */
@@ -118,6 +122,7 @@ static __always_inline void many_same(const enum kind kind, struct run *run)
 	for (i = 0; i < run->n; i++)
 		drop(kind, run->cache, run->block[i]);
 }
+
 BENCH_LOOP(many_same);
 
 static __always_inline void many_reverse(const enum kind kind, struct run *run)
@@ -128,6 +133,7 @@ static __always_inline void many_reverse(const enum kind kind, struct run *run)
 	for (i = run->n; i; i--)
 		drop(kind, run->cache, run->block[i - 1]);
 }
+
 BENCH_LOOP(many_reverse);
 
 static __always_inline void many_random(const enum kind kind, struct run *run)
@@ -138,6 +144,7 @@ static __always_inline void many_random(const enum kind kind, struct run *run)
 	for (i = 0; i < run->n; i++)
 		drop(kind, run->cache, run->block[run->order[i]]);
 }
+
 BENCH_LOOP(many_random);
 
 static u32 *permutation(u32 n)
@@ -193,6 +200,7 @@ static __always_inline void replace(const enum kind kind, struct run *run)
 		replace_one(kind, slot, rnd_size(&seed));
 	}
 }
+
 BENCH_LOOP_SIZES(replace);
 
 /* The live sets of all allocators are there at the same time. */
@@ -218,6 +226,7 @@ static __always_inline void big_fill(const enum kind kind, struct run *run)
 {
 	live_fill(kind, run->live, run->nr_live, run->seed);
 }
+
 BENCH_LOOP_SIZES(big_fill);
 
 static __always_inline void big_replace(const enum kind kind, struct run *run)
@@ -232,12 +241,14 @@ static __always_inline void big_replace(const enum kind kind, struct run *run)
 	}
 	run->seed = seed;
 }
+
 BENCH_LOOP_SIZES(big_replace);
 
 static __always_inline void big_drop(const enum kind kind, struct run *run)
 {
 	live_drop(kind, run->live, run->nr_live);
 }
+
 BENCH_LOOP_SIZES(big_drop);
 
 /*
@@ -303,6 +314,7 @@ static __always_inline void grow_string(const enum kind kind, struct run *run)
 		p = NULL;
 	}
 }
+
 BENCH_LOOP_SIZES(grow_string);
 
 /* Python's list.append(): room for an eighth more, and a little. */
@@ -324,6 +336,7 @@ static __always_inline void grow_list(const enum kind kind, struct run *run)
 		room = 0;
 	}
 }
+
 BENCH_LOOP_SIZES(grow_list);
 
 int bench_realloc(void)

@@ -124,26 +124,30 @@ static __always_inline void xmalloc(const enum kind kind, struct worker *w)
 		void **slot = &ring.slot[done % RING_SLOTS];
 
 		if (w->id == 0) {
-			while (done - smp_load_acquire(&ring.tail) >=
-			       RING_SLOTS)
+			/* Pairs with the consumer's release: it is done with them. */
+			while (done - smp_load_acquire(&ring.tail) >= RING_SLOTS)
 				cpu_relax();
 			for (i = 0; i < RING_BATCH; i++) {
 				slot[i] = take(kind, team->cache, team->size,
 					       BENCH_GFP);
 				WRITE_ONCE(*(u32 *)slot[i], done);
 			}
+			/* The slots and what they point to come first. */
 			smp_store_release(&ring.head, done + RING_BATCH);
 		} else {
+			/* Pairs with the producer's release. */
 			while (smp_load_acquire(&ring.head) == done)
 				cpu_relax();
 			for (i = 0; i < RING_BATCH; i++) {
 				(void)READ_ONCE(*(u32 *)slot[i]);
 				drop(kind, team->cache, slot[i]);
 			}
+			/* The slots were read before they are given back. */
 			smp_store_release(&ring.tail, done + RING_BATCH);
 		}
 	}
 }
+
 TEAM_LOOP(xmalloc);
 
 /* Both at once: each CPU allocates 64 and frees them. */
@@ -161,6 +165,7 @@ static __always_inline void both(const enum kind kind, struct worker *w)
 			drop(kind, team->cache, block[i]);
 	}
 }
+
 TEAM_LOOP(both);
 
 /*
@@ -189,6 +194,7 @@ static __always_inline void larson(const enum kind kind, struct worker *w)
 			live_drop(kind, live, LARSON_SLOTS);
 	}
 }
+
 TEAM_LOOP_SIZES(larson);
 
 /*
@@ -240,6 +246,7 @@ static __always_inline void phases(const enum kind kind, struct worker *w)
 	if (!w->id)
 		live_drop(kind, phase_shared, PHASE_SHARED);
 }
+
 TEAM_LOOP_SIZES(phases);
 
 static void team_reset(struct team *team)
@@ -342,6 +349,7 @@ static __always_inline void remote(const enum kind kind, struct worker *w)
 			drop(kind, team->cache, remote_block[i]);
 	w->begin = ktime_get_ns() - w->begin;
 }
+
 TEAM_LOOP(remote);
 
 /* One CPU's part, while the others' threads have ended. */

@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 #define SIZE_LIMIT	8192
-#define TABLE_SIZE	(1 << 22)	/* blocks that live at a time, and more */
-#define FILE_MAX	(1 << 26)
+#define TABLE_SIZE	(4UL << 20)	/* blocks that live at a time, and more */
+#define FILE_MAX	(64UL << 20)
 
 static void *(*real_malloc)(size_t size);
 static void *(*real_realloc)(void *p, size_t size);
@@ -36,12 +36,12 @@ static void (*real_free)(void *p);
 /* Which allocation, counted from 1, a block comes from. Open addressing. */
 static struct {
 	void *p;
-	uint32_t number;
+	unsigned int number;
 } *table;
 
-static uint8_t *out;
+static unsigned char *out;
 static size_t out_len;
-static uint32_t number;
+static unsigned int number;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t owner;
 
@@ -146,7 +146,7 @@ static void note_free(void *p)
 /* @old is only a name here: the block may have moved. */
 static void note_realloc(uintptr_t old, void *p, size_t size)
 {
-	uint32_t which;
+	unsigned int which;
 	size_t i;
 
 	if (getpid() != owner)
