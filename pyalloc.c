@@ -304,14 +304,18 @@ static bool block_in_use(const void *p)
 	return !IS_ENABLED(CONFIG_KASAN_GENERIC) || __kasan_check_read(p, 1);
 }
 
-/* The first @size bytes of the block may be touched; its others not. */
+/*
+ * The first @size bytes of the block may be touched; its others not, nor what
+ * is between it and the next.
+ */
 static void block_open(void *p, size_t block_size, size_t size)
 {
 #ifdef CONFIG_KASAN_GENERIC
 	size_t whole = round_down(size, PY_KASAN_GRANULE);
+	size_t stride = py_class_stride(PYALLOC_CLASS(block_size));
 
 	kasan_poison(p, whole, 0, false);
-	kasan_poison(p + whole, block_size - whole, PY_KASAN_REDZONE, false);
+	kasan_poison(p + whole, stride - whole, PY_KASAN_REDZONE, false);
 	if (size > whole)
 		*(u8 *)kasan_mem_to_shadow(p + whole) = size - whole;
 #endif
@@ -467,6 +471,9 @@ static struct py_arena *arena_alloc(struct pyheap_node *node)
 		__free_pages(page, PY_ARENA_ORDER);
 		return NULL;
 	}
+	/* What the header leaves of its page is in front of the first block. */
+	kasan_poison(arena + 1, PY_POOL_SIZE - sizeof(*arena),
+		     PY_KASAN_REDZONE, false);
 	kasan_poison((void *)arena + PY_POOL_SIZE,
 		     PY_ARENA_POOLS * PY_POOL_SIZE, PY_KASAN_FREE, false);
 	arena_book(arena, PY_ARENA_PAGES);
@@ -1486,7 +1493,11 @@ EXPORT_SYMBOL_GPL(pyfree);
  */
 size_t pysize(const void *p)
 {
-	return py_block_size(p) ?: ksize(p);
+	size_t size = py_block_size(p);
+
+	if (!size)
+		return ksize(p);
+	return block_in_use(p) ? size : 0;
 }
 EXPORT_SYMBOL_GPL(pysize);
 
@@ -1570,7 +1581,11 @@ void pyfree_sensitive(const void *p)
 		kfree_sensitive(p);
 		return;
 	}
-	if (!block_just_freed(p) && block_in_use(p)) {
+	if (!block_just_freed(p)) {
+		if (!block_in_use(p)) {		/* KASAN has said so */
+			bad_free(py_arena_of(p)->heap, "double free");
+			return;
+		}
 		block_open((void *)p, size, size);
 		memzero_explicit((void *)p, size);
 	}
