@@ -207,7 +207,10 @@ void py_put_many(void **block, unsigned int n)
 	}
 }
 
-/* Is @p in an arena of the default heap? By its list, not by its map. */
+/*
+ * Is @p a block of the default heap? By its list of arenas, not by its map. A
+ * page that was given back may serve kmalloc() by now.
+ */
 bool py_is_pooled(const void *p)
 {
 	struct pyheap *heap = pyheap_default();
@@ -223,7 +226,8 @@ bool py_is_pooled(const void *p)
 			continue;
 		spin_lock_irqsave(&node->lock, flags);
 		list_for_each_entry(arena, &node->arenas, all)
-			found |= arena == py_arena_of(p);
+			found |= arena == py_arena_of(p) &&
+				 py_class_of(p) < PYALLOC_NR_CLASSES;
 		spin_unlock_irqrestore(&node->lock, flags);
 	}
 	return found;

@@ -281,20 +281,29 @@ static void py_hog_run(void *arg)
 	hog->in_time = pyalloc_test_busy(py_hog_spin, hog);
 }
 
+/*
+ * Tried again when it was "busy" for longer than trim waits, as on a host that
+ * does not let the CPU run.
+ */
 static void visit_comes_back_to_a_busy_cpu(struct kunit *test)
 {
-	unsigned int other = py_other_cpu(test);
-	struct py_hog hog = { .ms = 60 };
+	unsigned int other = py_other_cpu(test), try;
 	struct py_worker worker;
+	u64 arenas = 1;
 
-	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_hog_run, &hog));
-	while (!READ_ONCE(hog.busy))
-		cpu_relax();
-	pyalloc_trim();
-	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
-	py_worker_finish(&worker);
-	KUNIT_EXPECT_TRUE(test, hog.in_time);
-	KUNIT_EXPECT_TRUE(test, hog.left_alone);
+	for (try = 0; try < 10 && arenas; try++) {
+		struct py_hog hog = { .ms = 60 };
+
+		KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_hog_run, &hog));
+		while (!READ_ONCE(hog.busy))
+			cpu_relax();
+		pyalloc_trim();
+		arenas = py_walk(test)->arenas;
+		py_worker_finish(&worker);
+		KUNIT_EXPECT_TRUE(test, hog.in_time);
+		KUNIT_EXPECT_TRUE(test, hog.left_alone);
+	}
+	KUNIT_EXPECT_EQ(test, arenas, 0);
 }
 
 static void walk_waits_for_a_busy_cpu(struct kunit *test)

@@ -14,7 +14,8 @@ static ulong seed;
 module_param(seed, ulong, 0444);
 MODULE_PARM_DESC(seed, "Seed of the random histories (0: another one each time)");
 
-#define PY_OPS		1000000
+/* KASAN makes each a hundred times slower. */
+#define PY_OPS		(IS_ENABLED(CONFIG_KASAN) ? 100000 : 1000000)
 #define PY_SLOTS	16384
 #define PY_SIZES	601	/* 0 to 600: some go to kmalloc() */
 
@@ -424,8 +425,8 @@ static void identity_holds_while_two_cpus_work(struct kunit *test)
 	struct py_object *object = py_objects(test, PY_SLOTS);
 	struct py_fixture *fix = test->priv;
 	u64 s = py_seed(test);
-	struct py_side *here = py_side_new(test, object, s, PY_OPS / 5);
-	struct py_side *there = py_side_new(test, object, s + (1ULL << 32), PY_OPS / 5);
+	struct py_side *here = py_side_new(test, object, s, PY_OPS / 2);
+	struct py_side *there = py_side_new(test, object, s + (1ULL << 32), PY_OPS / 2);
 	struct py_worker worker, second;
 	unsigned int walks = 0, wrong = 0;
 
