@@ -28,7 +28,7 @@ need_root()
 
 need_cache()
 {
-	mkdir -p "$CACHE"/{apt,busybox,debs/partial,kernels,lock,log,roots,src,uml,work}
+	mkdir -p "$CACHE"/{apt,busybox,debs/partial,kernels,lock,log,roots,src,uml,work,x86}
 }
 
 # locked NAME COMMAND...: one process at a time, so that two labs can share a cache

@@ -27,6 +27,12 @@ is_uml()
 	[[ $1 = uml || $1 = uml-* ]]
 }
 
+# Is it built from source, with a configuration of ours?
+is_own()
+{
+	[ -e "$LAB/configs/$1.config" ]
+}
+
 is_trixie()
 {
 	[[ $(kernel_field "$1" suite) = trixie* ]]
@@ -34,7 +40,7 @@ is_trixie()
 
 known_kernel()
 {
-	[[ " $STOCK " = *" $1 "* ]] || { is_uml "$1" && [ -e "$LAB/configs/$1.config" ]; } ||
+	[[ " $STOCK " = *" $1 "* ]] || is_own "$1" ||
 		die "there is no kernel '$1'; 'lab list' shows those there are"
 }
 
@@ -274,7 +280,8 @@ need_trixie_headers()
 }
 
 #
-# User-Mode Linux, from Debian's source of the newest 7.x
+# Kernels of our own, from Debian's source: User-Mode Linux from the newest 7.x, others
+# for the machine that QEMU is
 #
 
 unpack_source()
@@ -286,25 +293,35 @@ unpack_source()
 	mv "$2.partial" "$2"
 }
 
-# need_source: the newest 7.x source; sets $source
+# need_source KERNEL: the source of one of Debian's kernels; sets $source
 need_source()
 {
 	local release deb
 
-	need_release 7.x
-	source=$CACHE/src/linux-${release%+*}
+	need_release "$1"
+	release=${release%+*}
+	source=$CACHE/src/linux-${release%-amd64}
 	[ -d "$source" ] && return
 	need_packages xz-utils
-	deb_file trixie-backports "linux-source-$(cut -d. -f1,2 <<<"$release")"
+	deb_file "$(kernel_field "$1" suite)" "linux-source-$(cut -d. -f1,2 <<<"$release")"
 	progress "unpacking the source of $release" unpack_source "$deb" "$source"
 	rm "$deb"
 }
 
-build_uml()
+# own_config KERNEL: what its configuration asks for
+own_config()
 {
-	local source=$1 build=$2 config=$2/wanted.config option
+	if [[ $1 = uml-* ]]; then
+		cat "$LAB/configs/uml.config"
+	fi
+	cat "$LAB/configs/$1.config"
+}
 
-	make -C "$source" O="$build" ARCH=um KCONFIG_ALLCONFIG="$config" allnoconfig
+build_own()
+{
+	local source=$1 build=$2 arch=$3 config=$2/wanted.config option
+
+	make -C "$source" O="$build" ARCH="$arch" KCONFIG_ALLCONFIG="$config" allnoconfig
 	# kconfig drops what it cannot set without a word; a lab without what it asked
 	# for would test something else.
 	grep -E '^CONFIG_' "$config" | while read -r option; do
@@ -313,27 +330,34 @@ build_uml()
 			exit 1
 		}
 	done
-	make -C "$source" O="$build" ARCH=um -j"$JOBS" all
+	make -C "$source" O="$build" ARCH="$arch" -j"$JOBS" all
 	cp "$config" "$build/built.config"
 }
 
-# need_uml NAME: User-Mode Linux with configs/uml.config, and with what NAME.config
-# wants more than that; sets $uml, its build folder
-need_uml()
+# need_own KERNEL: configs/KERNEL.config, built; uml-NAME has uml.config, too. Others
+# are called like the kernel of Debian's whose source they take: 6.1-NAME. Sets $own, the
+# build folder, and $arch.
+need_own()
 {
 	local source
 
-	locked source need_source
-	uml=$CACHE/uml/$1-${source##*/linux-}
-	locked "$1" build_uml_once "$1" "$source" "$uml"
+	if is_uml "$1"; then
+		arch=um
+		locked source need_source 7.x
+		own=$CACHE/uml/$1-${source##*/linux-}
+	else
+		arch=x86_64
+		locked source need_source "${1%%-*}"
+		own=$CACHE/x86/$1-${source##*/linux-}
+	fi
+	locked "$1" build_own_once "$1" "$source" "$own" "$arch"
 }
 
-build_uml_once()
+build_own_once()
 {
 	mkdir -p "$3"
-	cat "$LAB/configs/uml.config" >"$3/wanted.config"
-	[ "$1" = uml ] || cat "$LAB/configs/$1.config" >>"$3/wanted.config"
+	own_config "$1" >"$3/wanted.config"
 	cmp -s "$3/wanted.config" "$3/built.config" && return
 	need_packages gcc libc6-dev make flex bison bc libelf-dev
-	progress "building User-Mode Linux ${2##*/linux-} with $1.config" build_uml "$2" "$3"
+	progress "building ${2##*/} with $1.config" build_own "$2" "$3" "$4"
 }

@@ -65,8 +65,7 @@ test_a_storm_while_memory_is_short()
 	[ -w /proc/sys/vm/drop_caches ] || skip "needs /proc/sys/vm/drop_caches"
 	ask storm 3000 &
 	while kill -0 $! 2>/dev/null; do
-		# 2 calls every shrinker until nothing more comes.
-		echo 2 >/proc/sys/vm/drop_caches
+		shortages
 		sleep 0.1
 	done
 	wait $! || fail "the storm did damage"

@@ -311,11 +311,12 @@ static int lose_constant(void)
 	return 0;
 }
 
+/* Many: the arrays from which kmalloc() hands out objects go on pointing to them. */
 static int lose_large(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < 10; i++)
+	for (i = 0; i < 500; i++)
 		if (!item_init(pyalloc(hidden(PYALLOC_MAX + 1), GFP_KERNEL),
 			       "lost large", NULL))
 			return -ENOMEM;
