@@ -85,6 +85,7 @@ static const loop_fn name##_fns[NR_KINDS] = {				\
 extern unsigned int rounds, count, mb, live_big;
 extern char *trace;
 extern char bench_scratch[];
+void block_write(void *p, size_t size);
 void *bench_empty_alloc(size_t size, gfp_t gfp);
 void *bench_empty_realloc(const void *p, size_t size, gfp_t gfp);
 void bench_empty_free(const void *p);
@@ -96,6 +97,8 @@ void bench_report(const char *row, const u64 time[NR_KINDS], u64 ops);
 void bench_compare(const char *row, const loop_fn fns[NR_KINDS],
 		   struct run *run, u64 ops);
 struct slot *bench_live_new(u32 nr);
+void bench_still_fill(struct slot *live, u32 nr, u32 seed);
+void bench_still_free(void);
 
 /* floor.c */
 int floor_fill(size_t size, unsigned int nr);
@@ -175,12 +178,6 @@ static __always_inline void *retake(const enum kind kind, void *p, size_t size)
 	}
 }
 
-/* As a program does: all of a block is written after it was allocated. */
-static __always_inline void block_write(void *p, size_t size)
-{
-	memset(p, 0x5a, size);
-}
-
 /* A word of each cache line is read before it is freed. */
 static __always_inline void block_read(const void *p, size_t size)
 {
@@ -214,11 +211,21 @@ static __always_inline u32 rnd_size(u32 *state)
 	return rnd_below(state, PYALLOC_MAX) + 1;
 }
 
-/* A block of a live set is read, freed, and another one takes its place. */
+/*
+ * A block of a live set is read, freed, and another one takes its place. Without
+ * an allocator it is written where it is: what the program itself reads and
+ * writes, cache misses and all, is the loop's.
+ */
 static __always_inline void replace_one(const enum kind kind,
 					struct slot *slot, u32 size)
 {
 	block_read(slot->p, slot->size);
+	if (kind == EMPTY) {
+		bench_empty_free(slot->p);
+		bench_empty_alloc(size, BENCH_GFP);
+		block_write(slot->p, slot->size);
+		return;
+	}
 	drop(kind, NULL, slot->p);
 	slot->p = take(kind, NULL, size, BENCH_GFP);
 	slot->size = size;
@@ -230,6 +237,10 @@ static __always_inline void live_fill(const enum kind kind, struct slot *live,
 {
 	u32 i;
 
+	if (kind == EMPTY) {
+		bench_still_fill(live, nr, seed);
+		return;
+	}
 	for (i = 0; i < nr; i++) {
 		live[i].size = rnd_size(&seed);
 		live[i].p = take(kind, NULL, live[i].size, BENCH_GFP);
@@ -243,7 +254,7 @@ static __always_inline void live_drop(const enum kind kind, struct slot *live,
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
-		if (live[i].p)
+		if (live[i].p && kind != EMPTY)
 			drop(kind, NULL, live[i].p);
 		live[i].p = NULL;
 	}

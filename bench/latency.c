@@ -53,6 +53,8 @@ BENCH_LOOP_SIZES(latency_fill);
 static __always_inline void latency_drop(const enum kind kind, struct run *run)
 {
 	live_drop(kind, run->live, run->nr_live);
+	if (kind == EMPTY)
+		bench_still_free();
 }
 
 BENCH_LOOP_SIZES(latency_drop);

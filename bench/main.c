@@ -55,6 +55,15 @@ static size_t results_len;
 static struct dentry *debugfs;
 
 /* What each loop calls when its own cost is measured. */
+/*
+ * As a program does: all of a block is written after it was allocated. Not
+ * inline, or the compiler would make something else of it in each loop.
+ */
+noinline void block_write(void *p, size_t size)
+{
+	memset(p, 0x5a, size);
+}
+
 noinline void *bench_empty_alloc(size_t size, gfp_t gfp)
 {
 	asm volatile("" : : "r" (size), "r" (gfp));
@@ -146,6 +155,48 @@ void bench_compare(const char *row, const loop_fn fns[NR_KINDS],
 		}
 	}
 	bench_report(row, best, ops);
+}
+
+/*
+ * A live set without an allocator: each block stands still, all are packed into
+ * chunks.
+ */
+#define STILL_ORDER	1	/* the most that __GFP_NOFAIL may be asked for */
+
+static LLIST_HEAD(still_chunks);
+
+void bench_still_fill(struct slot *live, u32 nr, u32 seed)
+{
+	size_t room = 0;
+	void *next = NULL;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		size_t size = rnd_size(&seed);
+		size_t whole = round_up(size, PYALLOC_ALIGN);
+
+		if (room < whole) {
+			next = (void *)__get_free_pages(BENCH_GFP, STILL_ORDER);
+			llist_add(next, &still_chunks);
+			next += SMP_CACHE_BYTES;
+			room = (PAGE_SIZE << STILL_ORDER) - SMP_CACHE_BYTES;
+		}
+		live[i].p = next;
+		live[i].size = size;
+		block_write(next, size);
+		next += whole;
+		room -= whole;
+	}
+}
+
+void bench_still_free(void)
+{
+	struct llist_node *node = llist_del_all(&still_chunks), *next;
+
+	for (; node; node = next) {
+		next = node->next;
+		free_pages((unsigned long)node, STILL_ORDER);
+	}
 }
 
 struct slot *bench_live_new(u32 nr)

@@ -218,6 +218,7 @@ int bench_replace(void)
 	bench_compare("replace, 20000 live", replace_fns, &run, run.n);
 	live_drop(KMALLOC, run.live + KMALLOC * nr, nr);
 	live_drop(PYALLOC, run.live + PYALLOC * nr, nr);
+	bench_still_free();
 	vfree(run.live);
 	return 0;
 }
@@ -243,6 +244,14 @@ static __always_inline void big_replace(const enum kind kind, struct run *run)
 }
 
 BENCH_LOOP_SIZES(big_replace);
+
+static void big_write(const struct run *run)
+{
+	u32 i;
+
+	for (i = 0; i < run->nr_live; i++)
+		block_write(run->live[i].p, run->live[i].size);
+}
 
 static __always_inline void big_drop(const enum kind kind, struct run *run)
 {
@@ -276,8 +285,13 @@ int bench_big(void)
 			if (!big_replace_fns[k] || bench_stopped())
 				continue;
 			run.seed = 99;
+			if (k == EMPTY)		/* the chunks are not the loop's */
+				big_fill_fns[k](&run);
 			start = ktime_get_ns();
-			big_fill_fns[k](&run);
+			if (k == EMPTY)
+				big_write(&run);
+			else
+				big_fill_fns[k](&run);
 			fill[k] = min(fill[k], ktime_get_ns() - start);
 			run.n = live_big / 16;
 			for (i = 0; i < 16 + 8 && !bench_stopped(); i++) {
@@ -290,6 +304,7 @@ int bench_big(void)
 			start = ktime_get_ns();
 			big_drop_fns[k](&run);
 			gone[k] = min(gone[k], ktime_get_ns() - start);
+			bench_still_free();
 		}
 	}
 	bench_report("replace, 4 million live", best, run.n);
