@@ -39,6 +39,20 @@ static inline void kasan_poison(const void *addr, size_t size, u8 value,
 #endif
 
 /*
+ * A field of the py_cpu of this CPU, which @c points to; or an entry of an array
+ * in it. x86 can address them without the pointer.
+ */
+#if defined(CONFIG_X86) && !defined(CONFIG_UML)
+#define here_get(c, f)		((void)(c), __this_cpu_read(py_cpu.f))
+#define here_get_at(c, f, i)	((void)(c), __this_cpu_read(*(py_cpu.f + (i))))
+#define here_set(c, f, value)	((void)(c), __this_cpu_write(py_cpu.f, value))
+#else
+#define here_get(c, f)		((c)->f)
+#define here_get_at(c, f, i)	(*((c)->f + (i)))
+#define here_set(c, f, value)	((c)->f = (value))
+#endif
+
+/*
  * Fault injection: the kernel's attributes, or as many of them where it was
  * built without. Their files are described in the kernel's
  * Documentation/fault-injection/fault-injection.rst.

@@ -160,17 +160,25 @@ static void count_event(struct pyheap *heap, enum py_event event)
 	this_cpu_inc(heap->cpu->event[event]);
 }
 
+/* @heap's state on this CPU, which is @c. */
+static __always_inline struct pyheap_cpu *heap_here(struct pyheap *heap,
+						    struct py_cpu *c)
+{
+	return likely(heap == &py_default) ? &c->heap : this_cpu_ptr(heap->cpu);
+}
+
 /* ---- busy -------------------------------------------------------------- */
 
 /*
- * The barriers are for the compiler: an interrupt on this CPU sees its stores
- * in program order. Only when "busy" is set may owner, state and list be read.
+ * A CPU is "busy" while its token is taken. The barriers are for the compiler:
+ * an interrupt on this CPU sees its stores in program order. Only when "busy"
+ * may state and list of a pool be read.
  */
 static __always_inline bool busy_trylock(struct py_cpu *c)
 {
-	if (unlikely(c->busy))
+	if (unlikely(c->token == PY_BUSY))
 		return false;
-	c->busy = 1;
+	c->token = PY_BUSY;
 	barrier();
 	return true;
 }
@@ -178,7 +186,21 @@ static __always_inline bool busy_trylock(struct py_cpu *c)
 static __always_inline void busy_unlock(struct py_cpu *c)
 {
 	barrier();
-	c->busy = 0;
+	c->token = c->id;
+	barrier();
+}
+
+/* The same in two halves, for the fast paths: who has seen it takes the token. */
+static __always_inline void here_take(struct py_cpu *c)
+{
+	here_set(c, token, PY_BUSY);
+	barrier();
+}
+
+static __always_inline void here_put(struct py_cpu *c, u32 token)
+{
+	barrier();
+	here_set(c, token, token);
 	barrier();
 }
 
@@ -196,6 +218,16 @@ static __always_inline void *link_code(const struct py_cpu *c,
 	return (void *)((unsigned long)next ^ c->key ^ (unsigned long)block);
 }
 
+/* For the fast paths, where @c is this CPU. */
+static __always_inline void *here_code(const struct py_cpu *c,
+				       const void *block, const void *next)
+{
+	if (!IS_ENABLED(CONFIG_SLAB_FREELIST_HARDENED))
+		return (void *)next;
+	return (void *)((unsigned long)next ^ here_get(c, key) ^
+			(unsigned long)block);
+}
+
 static __always_inline void *get_next(const struct py_cpu *c, const void *block)
 {
 	return link_code(c, block, *(void *const *)block);
@@ -207,16 +239,25 @@ static __always_inline void set_next(const struct py_cpu *c, void *block,
 	*(void **)block = link_code(c, block, next);
 }
 
+/* py_class_blocks(), without its division. */
+static u16 py_blocks[PYALLOC_NR_CLASSES] __ro_after_init;
+
+static unsigned int class_blocks(unsigned int class)
+{
+	return *(py_blocks + class);
+}
+
 /* Links some virgin blocks; ascending, so that the first is handed out first. */
-static void pool_carve(struct py_cpu *c, struct py_pool *pool,
-		       unsigned int class)
+static noinline void pool_carve(struct py_cpu *c, struct pyheap_cpu *hc,
+				struct py_pool *pool, unsigned int class)
 {
 	unsigned int size = py_class_stride(class);
-	unsigned int left = py_class_blocks(class) - pool->carved;
-	unsigned int n = min(left, max(PY_CARVE_BYTES / size, 1U));
+	unsigned int left = class_blocks(class) - pool->carved;
+	unsigned int n = min(left, py_class_carve(class));
 	void *block = py_pool_base(pool) + pool->carved * size;
 	unsigned int i;
 
+	hc->event[PY_EV_CARVE]++;
 	pool->free = block;
 	for (i = 1; i < n; i++, block += size)
 		set_next(c, block, block + size);
@@ -226,23 +267,26 @@ static void pool_carve(struct py_cpu *c, struct py_pool *pool,
 
 /* ---- Is this pointer ours? --------------------------------------------- */
 
-/*
- * Call with preemption off and read the arena's header in the same section: a
- * pointer that is not ours may lie in a page that an arena gave back, and does
- * not keep the arena from being released.
- */
-static __always_inline bool py_map_has(const void *p)
+static __always_inline struct py_arena **py_map_entry(const void *p)
 {
-	unsigned long i = (unsigned long)p >> PY_ARENA_SHIFT & py_map.mask;
-
-	/* data_race(): only a pointer that is not ours can see it change. */
-	return data_race(py_map.arena[i]) == py_arena_of(p);
+	return py_map.arena + ((unsigned long)p >> PY_ARENA_SHIFT & py_map.mask);
 }
 
-static struct py_arena **py_map_entry(const struct py_arena *arena)
+/*
+ * "No" is for good. "Yes" is so for a block in use; but a pointer that is not
+ * ours may lie in a page that an arena gave back, and does not keep the arena
+ * from being released: ask with preemption off, and read the arena's header in
+ * the same section.
+ */
+static __always_inline bool py_entry_has(struct py_arena **entry, const void *p)
 {
-	return &py_map.arena[(unsigned long)arena >> PY_ARENA_SHIFT &
-			     py_map.mask];
+	/* data_race(): only a pointer that is not ours can see it change. */
+	return data_race(*entry) == py_arena_of(p);
+}
+
+static __always_inline bool py_map_has(const void *p)
+{
+	return py_entry_has(py_map_entry(p), p);
 }
 
 /*
@@ -385,6 +429,8 @@ static void arena_retire(struct py_arena *arena, unsigned int nr_keep,
 	    (!arena->gone && node->nr_empty <= nr_keep))
 		return;
 	arena_change(arena, 0, arena->gone);
+	arena->dead = true;
+	node->nr_gone -= hweight64(arena->gone);
 	list_move(&arena->all, dead);
 	node->arenas_reclaimed++;
 	atomic_long_dec(&node->heap->arenas);
@@ -408,7 +454,7 @@ static unsigned long arena_free(struct py_arena *arena)
 
 	py_map_del(arena);
 	arena_book(arena, -(long)pages);
-	if (!arena->gone) {
+	if (!arena->split) {
 		__free_pages(virt_to_page(arena), PY_ARENA_ORDER);
 		return pages;
 	}
@@ -480,7 +526,68 @@ static struct py_arena *arena_alloc(struct pyheap_node *node)
 	return arena;
 }
 
-/* Adds an arena to @node. Says why in @why if it cannot. */
+/*
+ * Puts @page back into the arena that gave it away, if one of @node's did. RCU:
+ * if the page is in an arena, that was split, and its header waits for readers.
+ */
+static bool page_return(struct pyheap_node *node, struct page *page)
+{
+	void *p = page_address(page);
+	struct py_arena *arena = py_arena_of(p);
+	unsigned int i = py_index_of(p);
+	bool ours = false;
+	unsigned long flags;
+
+	rcu_read_lock();
+	if (py_map_has(p) && arena->node == node) {
+		spin_lock_irqsave(&node->lock, flags);
+		ours = !arena->dead && arena->gone & BIT_ULL(i);
+		if (ours) {
+			kasan_poison(p, PY_POOL_SIZE, PY_KASAN_FREE, false);
+			WRITE_ONCE(arena->class[i], PY_CLASS_NONE);
+			arena_change(arena, arena->unused | BIT_ULL(i),
+				     arena->gone & ~BIT_ULL(i));
+			arena_book(arena, 1);
+			node->nr_gone--;
+			node->pages_again++;
+		}
+		spin_unlock_irqrestore(&node->lock, flags);
+	}
+	rcu_read_unlock();
+	return ours;
+}
+
+/*
+ * Asks for some pages. What arenas gave back is likely among them: it was freed
+ * last, and its neighbours in the arena keep it from growing into larger pieces,
+ * which makes it the page allocator's first choice. Gives up when there is none,
+ * until more is given back.
+ */
+static bool node_refill(struct pyheap_node *node)
+{
+	struct page *page, *next;
+	unsigned int n, again = 0;
+	LIST_HEAD(others);
+
+	if (!READ_ONCE(node->refill) || !READ_ONCE(node->nr_gone))
+		return false;
+	for (n = 0; n < PY_REFILL; n++) {
+		page = alloc_pages_node(node->nid, PY_ARENA_GFP, 0);
+		if (!page)
+			break;
+		if (page_return(node, page))
+			again++;
+		else
+			list_add(&page->lru, &others);
+	}
+	list_for_each_entry_safe(page, next, &others, lru)
+		__free_page(page);
+	if (!again)
+		WRITE_ONCE(node->refill, false);
+	return again;
+}
+
+/* Adds pools to @node. Says why in @why if it cannot. */
 static bool node_grow(struct pyheap_node *node, gfp_t gfp, enum py_reason *why)
 {
 	struct pyheap *heap = node->heap;
@@ -494,6 +601,8 @@ static bool node_grow(struct pyheap_node *node, gfp_t gfp, enum py_reason *why)
 		return false;
 	}
 	*why = PY_FALL_ARENA;
+	if (node_refill(node))
+		return true;
 	if (time_before(jiffies, READ_ONCE(node->retry)))
 		return false;
 	arena = arena_alloc(node);
@@ -517,51 +626,54 @@ static bool node_grow(struct pyheap_node *node, gfp_t gfp, enum py_reason *why)
 }
 
 /*
- * Which unused pools of @arena this CPU takes, as bits: one whose neighbour in
- * the cache line of descriptors is its own already, else an aligned pair, else
- * any. Pool 1 shares its line with the header page's empty entry.
+ * Which unused pools of @arena, as bits, a CPU takes next if it has @mine there:
+ * one whose neighbour in the cache line of descriptors is its own already, else
+ * an aligned pair, else any. Pool 1 shares its line with the header page's empty
+ * entry.
  */
-static u64 arena_pick(const struct py_arena *arena, unsigned int cpu)
+static u64 arena_pick(u64 unused, u64 mine)
 {
-	u64 pairs = arena->unused & (arena->unused >> 1) & 0x5555555555555555;
-	u64 single = arena->unused & ~(pairs | pairs << 1);
-	u64 rest;
+	u64 pairs = unused & (unused >> 1) & PY_EVEN;
+	u64 single = unused & ~(pairs | pairs << 1);
+	u64 beside = (mine >> 1 & PY_EVEN) | (mine & PY_EVEN) << 1 | BIT_ULL(1);
 
-	for (rest = single; rest; rest &= rest - 1) {
-		unsigned int i = __ffs64(rest);
-
-		if (i == 1 || READ_ONCE(arena->owner[i ^ 1]) == cpu)
-			return BIT_ULL(i);
-	}
+	if (single & beside)
+		return BIT_ULL(__ffs64(single & beside));
 	if (pairs)
 		return 3ULL << __ffs64(pairs);
 	return BIT_ULL(__ffs64(single));
 }
 
-/* Takes one or two pools out of the fullest arena; @taken[1] may stay NULL. */
-static bool node_take(struct pyheap_node *node, struct py_pool *taken[2])
+/* Takes about @want pools out of the fullest arena; returns them as bits. */
+static u64 node_take(struct pyheap_node *node, unsigned int want,
+		     struct py_arena **from)
 {
+	unsigned int i, cpu = raw_smp_processor_id();
+	u64 taken = 0, mine = 0, unused;
 	struct py_arena *arena;
 	unsigned long flags;
-	u64 mask = 0;
 
-	count_event(node->heap, PY_EV_NODE_TAKE);
 	spin_lock_irqsave(&node->lock, flags);
+	node->takes++;
 	if (node->nonempty) {
-		unsigned int n = __ffs64(node->nonempty);
+		arena = hlist_entry(node->by_unused[__ffs64(node->nonempty)].first,
+				    struct py_arena, bucket);
+		*from = arena;
+		unused = arena->unused;
+		for (i = 1; i < PY_ARENA_PAGES; i++)
+			if (READ_ONCE(arena->owner[i]) == cpu)
+				mine |= BIT_ULL(i);
+		while (unused && hweight64(taken) < want) {
+			u64 pick = arena_pick(unused, mine);
 
-		arena = hlist_entry(node->by_unused[n].first, struct py_arena,
-				    bucket);
-		mask = arena_pick(arena, raw_smp_processor_id());
-		arena_change(arena, arena->unused & ~mask, arena->gone);
+			taken |= pick;
+			mine |= pick;
+			unused &= ~pick;
+		}
+		arena_change(arena, unused, arena->gone);
 	}
 	spin_unlock_irqrestore(&node->lock, flags);
-	if (!mask)
-		return false;
-	taken[0] = &arena->pool[__ffs64(mask)];
-	mask &= mask - 1;
-	taken[1] = mask ? &arena->pool[__ffs64(mask)] : NULL;
-	return true;
+	return taken;
 }
 
 /*
@@ -577,8 +689,8 @@ static unsigned long node_collect(struct pyheap_node *node)
 
 	if (!back)
 		return 0;
-	count_event(node->heap, PY_EV_NODE_BACK);
 	spin_lock_irqsave(&node->lock, flags);
+	node->backs++;
 	for (n = 0; back && n < PY_BATCH; n++) {
 		struct py_pool *pool = llist_entry(back, struct py_pool, back);
 		struct py_arena *arena = py_arena_of(pool);
@@ -638,12 +750,15 @@ static unsigned long arena_give_back(struct py_arena *arena)
 	spin_lock_irqsave(&node->lock, flags);
 	if (!arena_empty(arena) && arena->unused) {
 		mask = arena->unused;
-		if (!arena->gone)
+		if (!arena->split)
 			split_page(virt_to_page(arena), PY_ARENA_ORDER);
+		arena->split = true;
 		for (rest = mask; rest; rest &= rest - 1)
 			WRITE_ONCE(arena->class[__ffs64(rest)], PY_CLASS_GONE);
 		arena_change(arena, 0, arena->gone | mask);
 		node->pages_back += hweight64(mask);
+		node->nr_gone += hweight64(mask);
+		node->refill = true;
 	}
 	spin_unlock_irqrestore(&node->lock, flags);
 
@@ -716,7 +831,7 @@ static void pool_to_used(struct pyheap_cpu *hc, struct py_pool *pool,
 {
 	pool->state = PY_POOL_USED;
 	pool->left = count;
-	hlist_add_head(&pool->list, &hc->used[class]);
+	list_add_tail(&pool->list, hc->used + class);
 }
 
 static void pool_to_full(struct py_pool *pool)
@@ -736,7 +851,7 @@ static void pool_to_spare(struct py_cpu *c, struct pyheap_cpu *hc,
 	pool->free = NULL;
 	WRITE_ONCE(arena->class[i], PY_CLASS_NONE);
 	WRITE_ONCE(arena->owner[i], c->id);
-	hlist_add_head(&pool->list, &hc->spare);
+	list_add(&pool->list, &hc->spare);
 	hc->nr_spare++;
 	hc->spare_idle = false;
 	cpu_dirty(c);
@@ -773,38 +888,47 @@ static void pool_emptied(struct py_cpu *c, struct pyheap_cpu *hc,
 		pool_to_spare(c, hc, pool);
 	} else {
 		pool_to_unused(pool);
+		c->handed_back++;
 	}
 }
 
-static void pool_to_current(struct py_cpu *c, struct pyheap_cpu *hc,
-			    struct py_pool *pool, unsigned int class)
+static __always_inline void pool_to_current(struct py_cpu *c,
+					    struct pyheap_cpu *hc,
+					    struct py_pool *pool,
+					    unsigned int class)
 {
 	pool->state = PY_POOL_CURRENT;
 	pool->seen = 0;
-	hc->cur[class] = pool;
+	*(hc->cur + class) = pool;
 	hc->installed |= BIT_ULL(class);
 	cpu_dirty(c);
 }
 
-static void pool_used_to_current(struct py_cpu *c, struct pyheap_cpu *hc,
-				 struct py_pool *pool, unsigned int class)
+/* Takes a pool with blocks to give, if there is one, off its list. */
+static __always_inline struct py_pool *pool_next(struct pyheap_cpu *hc,
+						 unsigned int class)
 {
-	hlist_del(&pool->list);
-	pool->left++;
-	pool_to_current(c, hc, pool, class);
-}
+	struct list_head *used = hc->used + class;
+	struct py_pool *pool;
 
-static void pool_spare_to_current(struct py_cpu *c, struct pyheap_cpu *hc,
-				  struct py_pool *pool, unsigned int class)
-{
-	hlist_del(&pool->list);
+	if (likely(!list_empty(used))) {
+		pool = list_first_entry(used, struct py_pool, list);
+		__list_del_entry(&pool->list);
+		pool->left++;
+		return pool;
+	}
+	if (list_empty(&hc->spare))
+		return NULL;
+	pool = list_first_entry(&hc->spare, struct py_pool, list);
+	__list_del_entry(&pool->list);
 	hc->nr_spare--;
 	hc->spare_idle = false;
 	pool->free = NULL;
 	pool->carved = 0;
 	pool->left = 1;
+	pool->class = class;
 	WRITE_ONCE(py_arena_of(pool)->class[py_pool_index(pool)], class);
-	pool_to_current(c, hc, pool, class);
+	return pool;
 }
 
 /* A current pool, no longer in cur[], goes to where it belongs by its blocks. */
@@ -815,7 +939,7 @@ static void pool_from_current(struct py_cpu *c, struct pyheap_cpu *hc,
 
 	if (!count)
 		pool_emptied(c, hc, pool);
-	else if (!pool->free && pool->carved == py_class_blocks(class))
+	else if (!pool->free && pool->carved == class_blocks(class))
 		pool_to_full(pool);
 	else
 		pool_to_used(hc, pool, class, count);
@@ -836,7 +960,7 @@ static unsigned int pool_count(const struct py_pool *pool, unsigned int class)
 {
 	switch (pool->state) {
 	case PY_POOL_FULL:
-		return py_class_blocks(class);
+		return class_blocks(class);
 	case PY_POOL_CURRENT:
 		return pool->left - 1;
 	default:
@@ -851,7 +975,7 @@ static void pool_event(struct py_cpu *c, struct pyheap_cpu *hc,
 {
 	hc->event[PY_EV_POOL_EVENT]++;
 	if (pool->state == PY_POOL_USED)
-		hlist_del(&pool->list);
+		list_del(&pool->list);
 	if (count)
 		pool_to_used(hc, pool, class, count);
 	else
@@ -935,7 +1059,7 @@ static bool remote_push(struct py_cpu *c, struct py_arena *arena,
 			unsigned int i, struct py_chain chain)
 {
 	void *base = (void *)arena + i * PY_POOL_SIZE;
-	unsigned int blocks = py_class_blocks(READ_ONCE(arena->class[i]));
+	unsigned int blocks = class_blocks(READ_ONCE(arena->class[i]));
 	u32 old = READ_ONCE(arena->remote[i]);
 	struct py_chain sum;
 
@@ -974,6 +1098,17 @@ static void chain_send(struct py_cpu *c, struct py_chain chain)
 /* Pools whose chains are being gathered at the same time; a power of two. */
 #define PY_GATHER	8
 
+static bool outbox_any(const struct py_cpu *c)
+{
+	return READ_ONCE(c->outbox) || READ_ONCE(c->nested);
+}
+
+/* How many blocks wait; never too low. Under busy. */
+static unsigned int outbox_count(const struct py_cpu *c)
+{
+	return c->put + READ_ONCE(c->pushed) - c->flushed;
+}
+
 /*
  * Sends up to PY_BATCH blocks of the outbox, those of one pool as one chain.
  * No sorting: blocks that are freed together mostly come from few pools.
@@ -983,21 +1118,22 @@ static void chain_send(struct py_cpu *c, struct py_chain chain)
 static void outbox_flush(struct py_cpu *c)
 {
 	struct py_chain gather[PY_GATHER] = {};
-	unsigned int n, most;
+	unsigned int n, most = outbox_count(c);
 	void *block;
 
-	if (!c->outbox_rest)
-		c->outbox_rest = this_cpu_xchg(py_cpu.outbox, NULL);
-	most = READ_ONCE(c->pushed) - c->flushed;
-	for (n = 0; n < PY_BATCH && c->outbox_rest; n++) {
+	for (n = 0; n < PY_BATCH && outbox_any(c); n++) {
 		struct py_chain *chain;
 
+		if (!c->outbox) {
+			c->outbox = this_cpu_xchg(py_cpu.nested, NULL);
+			most = outbox_count(c);
+		}
 		if (unlikely(n == most)) {
-			c->outbox_rest = NULL;
+			c->outbox = NULL;
 			break;
 		}
-		block = c->outbox_rest;
-		c->outbox_rest = get_next(c, block);
+		block = c->outbox;
+		c->outbox = get_next(c, block);
 		chain = &gather[(unsigned long)block / PY_POOL_SIZE %
 				PY_GATHER];
 		if (chain->count && ((unsigned long)chain->first ^
@@ -1016,29 +1152,41 @@ static void outbox_flush(struct py_cpu *c)
 		if (gather[n].count)
 			chain_send(c, gather[n]);
 	/* The reaper may have looked when it was in neither place. */
-	if (unlikely(c->outbox_rest))
+	if (unlikely(outbox_any(c)))
 		reaper_arm();
 }
 
-static bool outbox_any(const struct py_cpu *c)
+/* Under busy. */
+static bool outbox_put(struct py_cpu *c, void *block)
 {
-	return READ_ONCE(c->outbox) || READ_ONCE(c->outbox_rest);
+	void *old = c->outbox;
+
+	if (unlikely(old == block))	/* a double free */
+		return false;
+	set_next(c, block, old);
+	WRITE_ONCE(c->outbox, block);
+	c->put++;
+	if (!old)
+		reaper_arm();
+	if (outbox_count(c) >= batch.value)
+		outbox_flush(c);
+	return true;
 }
 
 /*
  * With preemption off, from any context: the compare-and-exchange is against
  * interrupts of this CPU only. Counted before it is there, see outbox_flush().
  */
-static bool outbox_push(struct py_cpu *c, void *block)
+static bool nested_push(struct py_cpu *c, void *block)
 {
-	void *old = READ_ONCE(c->outbox), *seen;
+	void *old = READ_ONCE(c->nested), *seen;
 
 	if (unlikely(old == block))	/* a double free */
 		return false;
 	this_cpu_inc(py_cpu.pushed);
 	for (;;) {
 		set_next(c, block, old);
-		seen = this_cpu_cmpxchg(py_cpu.outbox, old, block);
+		seen = this_cpu_cmpxchg(py_cpu.nested, old, block);
 		if (seen == old)
 			break;
 		old = seen;
@@ -1046,6 +1194,18 @@ static bool outbox_push(struct py_cpu *c, void *block)
 	if (!old)
 		reaper_arm();
 	return true;
+}
+
+/* With preemption off. Fails if the block is there already. */
+static bool outbox_add(struct py_cpu *c, void *block)
+{
+	bool added;
+
+	if (!busy_trylock(c))
+		return nested_push(c, block);
+	added = outbox_put(c, block);
+	busy_unlock(c);
+	return added;
 }
 
 static bool inbox_any(const struct py_cpu *c)
@@ -1094,12 +1254,12 @@ static void inbox_drain(struct py_cpu *c)
 /* ---- Allocate ------------------------------------------------------------ */
 
 /* Makes the block at @p what its caller, who asked for @size bytes, gets. */
-static __always_inline void *block_init(void *p, unsigned int class,
-					size_t size, gfp_t gfp)
+static noinline void *block_init(void *p, unsigned int class, size_t size,
+				 gfp_t gfp)
 {
 	if (PY_ANNOTATE)
 		block_open(p, py_class_size(class), py_class_size(class));
-	if (unlikely(want_init_on_alloc(gfp)))
+	if (want_init_on_alloc(gfp))
 		p = memset(p, 0, py_class_size(class));
 	if (PY_ANNOTATE) {
 		block_open(p, py_class_size(class), size);
@@ -1132,38 +1292,35 @@ static noinline void *alloc_nested(struct pyheap *heap, size_t size, gfp_t gfp)
 	return fall_through(heap, size, gfp, PY_FALL_NESTED);
 }
 
-/* Takes a block out of this CPU's pools when its current one's list is empty. */
-static void *alloc_local(struct py_cpu *c, struct pyheap_cpu *hc,
-			 unsigned int class)
+/* Has the current pool, whose list is empty, no virgin blocks either? */
+static __always_inline bool pool_exhausted(const struct py_pool *pool,
+					   unsigned int class)
 {
-	struct py_pool *pool;
+	return pool == &py_no_pool || pool->carved == class_blocks(class);
+}
+
+/* Takes a block out of this CPU's pools when its current one's list is empty. */
+static __always_inline void *alloc_local(struct py_cpu *c,
+					 struct pyheap_cpu *hc,
+					 unsigned int class)
+{
+	struct py_pool *pool, *next;
 	void *block;
 
-	if (inbox_any(c))
+	if (unlikely(inbox_any(c)))
 		inbox_drain(c);
-	pool = hc->cur[class];
-	if (pool != &py_no_pool && !pool->free &&
-	    pool->carved == py_class_blocks(class))
-		pool_demote(c, hc, class);
-	if (hc->cur[class] == &py_no_pool) {
-		if (!hlist_empty(&hc->used[class]))
-			pool_used_to_current(c, hc,
-					     hlist_entry(hc->used[class].first,
-							 struct py_pool, list),
-					     class);
-		else if (!hlist_empty(&hc->spare))
-			pool_spare_to_current(c, hc,
-					      hlist_entry(hc->spare.first,
-							  struct py_pool, list),
-					      class);
-		else
+	pool = *(hc->cur + class);
+	if (!pool->free && pool_exhausted(pool, class)) {
+		next = pool_next(hc, class);
+		if (!next)
 			return NULL;
+		if (pool != &py_no_pool)
+			pool_to_full(pool);
+		pool_to_current(c, hc, next, class);
+		pool = next;
 	}
-	pool = hc->cur[class];
-	if (!pool->free) {
-		hc->event[PY_EV_CARVE]++;
-		pool_carve(c, pool, class);
-	}
+	if (!pool->free)
+		pool_carve(c, hc, pool, class);
 	block = pool->free;
 	pool->free = get_next(c, block);
 	pool->left++;
@@ -1171,37 +1328,40 @@ static void *alloc_local(struct py_cpu *c, struct pyheap_cpu *hc,
 }
 
 /* Takes pools from the node, in a "busy" section makes them ours, and goes on. */
-static void *alloc_from_node(struct pyheap *heap, unsigned int class,
-			     size_t size, gfp_t gfp)
+static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
+				      size_t size, gfp_t gfp)
 {
 	struct pyheap_node *node = heap->node[numa_mem_id()];
+	unsigned int want = clamp_t(unsigned int, PY_TAKE_BLOCKS /
+				    class_blocks(class), 2, PY_SPARE_MAX);
 	enum py_reason why = PY_FALL_ARENA;
-	struct py_pool *taken[2];
+	struct py_arena *arena;
 	struct py_cpu *c;
 	struct pyheap_cpu *hc;
 	void *block;
+	u64 taken;
 
 	/* What just came back is better than what was never used. */
 	if (!llist_empty(&node->back))
 		node_collect(node);
 	/* Others may be faster to the pools of the first arena we add. */
-	if (!node_take(node, taken) &&
-	    !(node_grow(node, gfp, &why) && node_take(node, taken)))
+	taken = node_take(node, want, &arena);
+	if (!taken && node_grow(node, gfp, &why))
+		taken = node_take(node, want, &arena);
+	if (!taken)
 		return fall_through(heap, size, gfp, why);
 
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
-	hc = this_cpu_ptr(heap->cpu);
+	hc = heap_here(heap, c);
 	/* This context was let in once: it has not interrupted a section. */
 	if (WARN_ON_ONCE(!busy_trylock(c))) {
-		pool_to_unused(taken[0]);
-		if (taken[1])
-			pool_to_unused(taken[1]);
+		for (; taken; taken &= taken - 1)
+			pool_to_unused(&arena->pool[__ffs64(taken)]);
 		return alloc_nested(heap, size, gfp);
 	}
-	if (taken[1])
-		pool_to_spare(c, hc, taken[1]);
-	pool_to_spare(c, hc, taken[0]);
+	for (; taken; taken &= ~BIT_ULL(fls64(taken) - 1))
+		pool_to_spare(c, hc, &arena->pool[fls64(taken) - 1]);
 	block = alloc_local(c, hc, class);
 	busy_unlock(c);
 	preempt_enable();
@@ -1213,47 +1373,57 @@ static noinline void *alloc_slow(struct pyheap *heap, unsigned int class,
 				 size_t size, gfp_t gfp)
 {
 	struct py_cpu *c = this_cpu_ptr(&py_cpu);
-	struct pyheap_cpu *hc = this_cpu_ptr(heap->cpu);
+	struct pyheap_cpu *hc = heap_here(heap, c);
 	void *block;
 
 	hc->event[PY_EV_SLOW_ALLOC]++;
 	block = alloc_local(c, hc, class);
 	busy_unlock(c);
 	preempt_enable();
-	if (block)
+	if (unlikely(!block))
+		return alloc_from_node(heap, class, size, gfp);
+	if (PY_ANNOTATE || want_init_on_alloc(gfp))
 		return block_init(block, class, size, gfp);
-	return alloc_from_node(heap, class, size, gfp);
+	return block;
 }
 
-/* @heap's state on this CPU, which is @c. */
-static __always_inline struct pyheap_cpu *heap_here(struct pyheap *heap,
-						    struct py_cpu *c)
+/* @heap's current pool on this CPU, which is @c. [] would be UBSAN's. */
+static __always_inline struct py_pool *cur_here(struct pyheap *heap,
+						struct py_cpu *c,
+						unsigned long class)
 {
-	return heap == &py_default ? &c->heap : this_cpu_ptr(heap->cpu);
+	if (heap == &py_default)
+		return here_get_at(c, heap.cur, class);
+	return *(heap_here(heap, c)->cur + class);
 }
 
-/* The fast path. */
+/* The fast path. @init is @gfp, or 0 if that is known not to have __GFP_ZERO. */
 static __always_inline void *alloc_block(struct pyheap *heap,
 					 unsigned long class, size_t size,
-					 gfp_t gfp)
+					 gfp_t gfp, gfp_t init)
 {
 	struct py_cpu *c;
 	struct py_pool *pool;
 	void *block;
+	u32 token;
 
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
-	if (unlikely(!busy_trylock(c)))
+	token = here_get(c, token);
+	if (unlikely(token == PY_BUSY))
 		return alloc_nested(heap, size, gfp);
-	pool = heap_here(heap, c)->cur[class];
+	here_take(c);
+	pool = cur_here(heap, c, class);
 	block = pool->free;
 	if (unlikely(!block))
 		return alloc_slow(heap, class, size, gfp);
-	pool->free = get_next(c, block);
+	pool->free = here_code(c, block, *(void **)block);
 	pool->left++;
-	busy_unlock(c);
+	here_put(c, token);
 	preempt_enable();
-	return block_init(block, class, size, gfp);
+	if (PY_ANNOTATE || want_init_on_alloc(init))
+		return block_init(block, class, size, gfp);
+	return block;
 }
 
 /* Flags that say what only kmalloc() can do, or refuses. */
@@ -1265,7 +1435,7 @@ static noinline void *alloc_flagged(struct pyheap *heap, unsigned long class,
 {
 	if (gfp & PY_GFP_KMALLOC)
 		return fall_through(heap, size, gfp, PY_FALL_GFP);
-	return alloc_block(heap, class, size, gfp);
+	return alloc_block(heap, class, size, gfp, gfp);
 }
 
 /* One test for all flags that mean more work; then it is known there is none. */
@@ -1277,7 +1447,7 @@ static __always_inline void *heap_alloc(struct pyheap *heap,
 		might_alloc(gfp);
 	if (unlikely(gfp & (PY_GFP_KMALLOC | __GFP_ZERO)))
 		return alloc_flagged(heap, class, size, gfp);
-	return alloc_block(heap, class, size, gfp & ~__GFP_ZERO);
+	return alloc_block(heap, class, size, gfp, 0);
 }
 
 /* For pyalloc(): the class is known when it is compiled. */
@@ -1290,54 +1460,75 @@ EXPORT_SYMBOL_GPL(__pyalloc_class);
 /* For pyalloc(): any size. */
 void *__pyalloc(size_t size, gfp_t gfp)
 {
+	unsigned long class = size - 1;
+
 	/* 0 becomes the largest. */
-	if (unlikely(size - 1 >= PYALLOC_MAX)) {
+	if (unlikely(class >= PYALLOC_MAX)) {
 		if (!size)
 			return ZERO_SIZE_PTR;
 		return fall_through(&py_default, size, gfp, PY_FALL_SIZE);
 	}
-	return heap_alloc(&py_default, PYALLOC_CLASS(size),
-			  size, gfp);
+	class /= PYALLOC_ALIGN;
+	OPTIMIZER_HIDE_VAR(class);
+	return heap_alloc(&py_default, class, size, gfp);
 }
 EXPORT_SYMBOL_GPL(__pyalloc);
 
 /* ---- Free ---------------------------------------------------------------- */
 
-/* Under busy, preemption off: ends both. */
-static noinline void free_event(struct py_cpu *c, struct py_pool *pool)
+/* What else the end of a countdown may mean. Under busy; says if it is sane. */
+static noinline bool free_event_rare(struct py_cpu *c, struct pyheap_cpu *hc,
+				     struct py_pool *pool)
 {
-	struct py_arena *arena = py_arena_of(pool);
-	struct pyheap *heap = arena->heap;
-	struct pyheap_cpu *hc = this_cpu_ptr(heap->cpu);
-	unsigned int class = arena->class[py_pool_index(pool)];
-	bool full = pool->state == PY_POOL_FULL;
-	bool sane = full || pool->state == PY_POOL_USED;
+	if (pool->state == PY_POOL_FULL || pool->state == PY_POOL_USED) {
+		pool_event(c, hc, pool, pool->class,
+			   pool->state == PY_POOL_FULL ?
+			   class_blocks(pool->class) - 1 : 0);
+		return true;
+	}
+	pool->left = 1;			/* as if it had not been */
+	pool->free = get_next(c, pool->free);
+	return false;
+}
 
-	if (likely(sane)) {
-		pool_event(c, hc, pool, class,
-			   full ? py_class_blocks(class) - 1 : 0);
-	} else {			/* as if it had not been */
-		pool->left = 1;
-		pool->free = get_next(c, pool->free);
+/* A pool's countdown has reached 0. Under busy, preemption off: ends both. */
+static noinline void free_event(struct py_pool *pool)
+{
+	struct pyheap *heap = py_arena_of(pool)->heap;
+	struct py_cpu *c = this_cpu_ptr(&py_cpu);
+	struct pyheap_cpu *hc = heap_here(heap, c);
+	unsigned int count = class_blocks(pool->class) - 1;
+	bool sane = true, collect = false;
+
+	if (likely(pool->state == PY_POOL_FULL && count)) {
+		hc->event[PY_EV_POOL_EVENT]++;
+		pool_to_used(hc, pool, pool->class, count);
+	} else {
+		sane = free_event_rare(c, hc, pool);
+		collect = c->handed_back >= PY_BACK_BATCH;
+		if (collect)
+			c->handed_back = 0;
 	}
 	busy_unlock(c);
 	preempt_enable();
-	if (likely(sane))
+	if (unlikely(collect))
 		heap_collect(heap);
-	else
+	if (unlikely(!sane))
 		bad_free(heap, "free of a block that is not in use");
 }
 
 /*
  * Frees what this CPU must not touch: another CPU's block, or any in an
- * interrupt that found "busy" taken (@nested). Or it is not ours: its page was
- * given back and is kmalloc()'s by now. Preemption is off: ends that.
+ * interrupt that found the CPU "busy". Or it is not ours: its page was given
+ * back and is kmalloc()'s by now. Preemption is off: ends that.
  */
-static noinline void free_elsewhere(struct py_cpu *c, void *p, bool nested)
+static noinline void free_elsewhere(void *p)
 {
+	struct py_cpu *c = this_cpu_ptr(&py_cpu);
 	struct py_arena *arena = py_arena_of(p);
 	struct pyheap *heap = arena->heap;
 	unsigned int class = READ_ONCE(arena->class[py_index_of(p)]);
+	bool added;
 
 	if (unlikely(class >= PYALLOC_NR_CLASSES)) {
 		preempt_enable();
@@ -1349,40 +1540,23 @@ static noinline void free_elsewhere(struct py_cpu *c, void *p, bool nested)
 				 "free of a block that is not in use");
 		return;
 	}
-	if (unlikely(nested)) {
+	if (unlikely(c->token == PY_BUSY)) {
 		count_event(heap, PY_EV_NESTED_FREE);
 		if (in_task())
 			count_event(heap, PY_EV_BUSY_IN_TASK);
 	}
-	if (unlikely(!outbox_push(c, p))) {
-		preempt_enable();
-		bad_free(heap, "double free");
-		return;
-	}
-	if (c->pushed - c->flushed >= batch.value && busy_trylock(c)) {
-		outbox_flush(c);
-		busy_unlock(c);
-	}
+	added = outbox_add(c, p);
 	preempt_enable();
-}
-
-static noinline void free_nested(struct py_cpu *c, void *p)
-{
-	free_elsewhere(c, p, true);
-}
-
-static noinline void free_foreign(struct py_cpu *c, void *p)
-{
-	busy_unlock(c);
-	free_elsewhere(c, p, false);
+	if (unlikely(!added))
+		bad_free(heap, "double free");
 }
 
 /* Under busy, preemption off: ends both. */
-static noinline void free_double(struct py_cpu *c, const void *p)
+static noinline void free_double(const void *p)
 {
 	struct pyheap *heap = py_arena_of(p)->heap;
 
-	busy_unlock(c);
+	busy_unlock(this_cpu_ptr(&py_cpu));
 	preempt_enable();
 	bad_free(heap, "double free");
 }
@@ -1396,7 +1570,9 @@ static bool block_just_freed(const void *p)
 	const struct py_pool *pool = &py_arena_of(p)->pool[py_index_of(p)];
 
 	/* data_race(): another CPU changes it, but only to blocks not in use. */
-	return data_race(pool->free) == p || raw_cpu_read(py_cpu.outbox) == p;
+	return data_race(pool->free) == p ||
+	       raw_cpu_read(py_cpu.outbox) == p ||
+	       raw_cpu_read(py_cpu.nested) == p;
 }
 
 /*
@@ -1422,22 +1598,28 @@ static noinline bool block_exit(void *p)
 static __always_inline void block_free(void *block)
 {
 	struct py_arena *arena = py_arena_of(block);
-	unsigned int i = py_index_of(block);
+	unsigned long i = py_index_of(block);
 	struct py_cpu *c = this_cpu_ptr(&py_cpu);
+	u32 token = here_get(c, token);
 	struct py_pool *pool;
 
-	if (unlikely(!busy_trylock(c)))
-		return free_nested(c, block);
-	if (unlikely(READ_ONCE(arena->owner[i]) != c->id))
-		return free_foreign(c, block);
-	pool = &arena->pool[i];
+	OPTIMIZER_HIDE_VAR(i);		/* spares two instructions, here and below */
+	/*
+	 * One look finds both another CPU's block and a token that is taken.
+	 * data_race(): the owner of a block in use changes only if it is dead.
+	 */
+	if (unlikely(data_race(*(arena->owner + i)) != (u16)token))
+		return free_elsewhere(block);
+	here_take(c);
+	pool = arena->pool + i;
+	OPTIMIZER_HIDE_VAR(pool);
 	if (unlikely(pool->free == block))
-		return free_double(c, block);
-	set_next(c, block, pool->free);
+		return free_double(block);
+	*(void **)block = here_code(c, block, pool->free);
 	pool->free = block;
 	if (unlikely(!--pool->left))
-		return free_event(c, pool);
-	busy_unlock(c);
+		return free_event(pool);
+	here_put(c, token);
 	preempt_enable();
 }
 
@@ -1470,8 +1652,12 @@ static noinline void free_checked(void *block)
  */
 void pyfree(const void *p)
 {
+	struct py_arena **entry = py_map_entry(p);
+
+	if (unlikely(!py_entry_has(entry, p)))	/* NULL and ZERO_SIZE_PTR too */
+		return kfree(p);
 	preempt_disable();
-	if (unlikely(!py_map_has(p)))		/* NULL and ZERO_SIZE_PTR too */
+	if (unlikely(!py_entry_has(entry, p)))
 		return free_kmalloc(p);
 	if (PY_ANNOTATE || want_init_on_free())
 		return free_checked((void *)p);
@@ -1630,12 +1816,12 @@ static bool visit_heap(struct py_cpu *c, struct pyheap *heap, bool all)
 			pool->seen = pool->left;
 	}
 	if (all || hc->spare_idle) {
-		while (!hlist_empty(&hc->spare)) {
-			struct py_pool *pool = hlist_entry(hc->spare.first,
-							   struct py_pool,
-							   list);
+		while (!list_empty(&hc->spare)) {
+			struct py_pool *pool = list_first_entry(&hc->spare,
+								struct py_pool,
+								list);
 
-			hlist_del(&pool->list);
+			list_del(&pool->list);
 			hc->nr_spare--;
 			pool_to_unused(pool);
 		}
@@ -1916,7 +2102,7 @@ static void pool_adopt(struct py_cpu *c, struct py_arena *arena, unsigned int i,
 	unsigned int class = arena->class[i];
 
 	if (pool->state == PY_POOL_USED || pool->state == PY_POOL_SPARE)
-		hlist_del(&pool->list);
+		list_del(&pool->list);
 	if (pool->state == PY_POOL_SPARE) {
 		pool_to_unused(pool);
 		return;
@@ -1926,7 +2112,7 @@ static void pool_adopt(struct py_cpu *c, struct py_arena *arena, unsigned int i,
 		dead->cur[class] = &py_no_pool;
 		pool_from_current(c, hc, pool, class);
 	} else if (pool->state == PY_POOL_USED) {
-		hlist_add_head(&pool->list, &hc->used[class]);
+		list_add_tail(&pool->list, &hc->used[class]);
 	}
 }
 
@@ -1967,17 +2153,17 @@ static int py_cpu_dead(unsigned int cpu)
 		heap_adopt(heap, cpu);
 
 	for (i = 0; i < 2; i++) {
-		block = i ? dead->outbox : dead->outbox_rest;
-		for (; block && dead->flushed != dead->pushed; block = next) {
+		block = i ? dead->nested : dead->outbox;
+		for (; block && outbox_count(dead); block = next) {
 			next = get_next(dead, block);
 			dead->flushed++;
 			preempt_disable();
-			outbox_push(this_cpu_ptr(&py_cpu), block);
+			outbox_add(this_cpu_ptr(&py_cpu), block);
 			preempt_enable();
 		}
 	}
 	dead->outbox = NULL;
-	dead->outbox_rest = NULL;
+	dead->nested = NULL;
 	while (dead->inbox_rest) {
 		struct llist_node *node = dead->inbox_rest;
 
@@ -2060,7 +2246,7 @@ static void walk_pools(void *arg)
 		blocks += n;
 		s->pools++;
 		s->free += n;
-		s->virgin += py_class_blocks(class) - pool->carved;
+		s->virgin += class_blocks(class) - pool->carved;
 		s->handed_out += pool_count(pool, class);
 		s->transit += py_chain_count(READ_ONCE(arena->remote[i]));
 	}
@@ -2072,7 +2258,7 @@ static void walk_outbox(void *arg)
 {
 	struct py_walk *walk = arg;
 	struct py_cpu *c = this_cpu_ptr(&py_cpu);
-	unsigned int most = c->pushed - c->flushed;
+	unsigned int most = outbox_count(c);
 	unsigned int i;
 	void *block;
 
@@ -2080,7 +2266,7 @@ static void walk_outbox(void *arg)
 	if (walk->busy)
 		return;
 	for (i = 0; i < 2; i++) {
-		block = i ? c->outbox : c->outbox_rest;
+		block = i ? c->nested : c->outbox;
 		for (; block && most; block = get_next(c, block), most--) {
 			struct py_arena *arena = py_arena_of(block);
 			unsigned int class = arena->class[py_index_of(block)];
@@ -2190,6 +2376,9 @@ void pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 		stats->arenas_reclaimed += node->arenas_reclaimed;
 		stats->arenas_failed += node->arenas_failed;
 		stats->pages_back += node->pages_back;
+		stats->pages_again += node->pages_again;
+		stats->event[PY_EV_NODE_TAKE] += node->takes;
+		stats->event[PY_EV_NODE_BACK] += node->backs;
 		spin_unlock_irqrestore(&node->lock, flags);
 	}
 	stats->arenas_highwater = atomic_long_read(&heap->highwater);
@@ -2353,6 +2542,7 @@ static void show_events(struct seq_file *m, const struct pyheap_stats *stats)
 	show_ledger(m, "page allocator: arenas", stats->arenas_total);
 	show_ledger(m, "page allocator: refusals", stats->arenas_failed);
 	show_ledger(m, "page allocator: pages given back", stats->pages_back);
+	show_ledger(m, "page allocator: of these had again", stats->pages_again);
 	show_ledger(m, "free lists found corrupt", stats->corrupt);
 }
 
@@ -2401,7 +2591,7 @@ static char pool_char(const struct py_arena *arena, unsigned int i)
 		return READ_ONCE(arena->owner[i]) == PY_NOBODY ? '.' : ':';
 	if (pool.state == PY_POOL_FULL)
 		return '#';
-	return '0' + min(pool_count(&pool, class) * 10 / py_class_blocks(class),
+	return '0' + min(pool_count(&pool, class) * 10 / class_blocks(class),
 			 9U);
 }
 
@@ -2487,9 +2677,15 @@ static int heap_init(struct pyheap *heap)
 	unsigned int cpu, i;
 	int nid;
 
-	for_each_possible_cpu(cpu)
-		for (i = 0; i < PYALLOC_NR_CLASSES; i++)
-			per_cpu_ptr(heap->cpu, cpu)->cur[i] = &py_no_pool;
+	for_each_possible_cpu(cpu) {
+		struct pyheap_cpu *hc = per_cpu_ptr(heap->cpu, cpu);
+
+		for (i = 0; i < PYALLOC_NR_CLASSES; i++) {
+			hc->cur[i] = &py_no_pool;
+			INIT_LIST_HEAD(&hc->used[i]);
+		}
+		INIT_LIST_HEAD(&hc->spare);
+	}
 	heap->node = kcalloc(nr_node_ids, sizeof(*heap->node), GFP_KERNEL);
 	if (!heap->node)
 		return -ENOMEM;
@@ -2536,6 +2732,14 @@ static int map_init(void)
 	return 0;
 }
 
+static void __init classes_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < PYALLOC_NR_CLASSES; i++)
+		py_blocks[i] = py_class_blocks(i);
+}
+
 static void cpus_init(void)
 {
 	unsigned long key = get_random_u64();
@@ -2545,6 +2749,7 @@ static void cpus_init(void)
 		struct py_cpu *c = &per_cpu(py_cpu, cpu);
 
 		c->id = cpu;
+		c->token = cpu;
 		c->key = key;
 		init_llist_head(&c->inbox);
 		INIT_CSD(&c->csd, visit_ipi, c);
@@ -2565,6 +2770,7 @@ static int __init pyalloc_init(void)
 {
 	int err;
 
+	classes_init();
 	cpus_init();
 	py_reaper.kick = IRQ_WORK_INIT_HARD(reaper_kick);
 	INIT_DELAYED_WORK(&py_reaper.work, reaper_work);

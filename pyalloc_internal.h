@@ -42,19 +42,35 @@
 /* Value of py_arena.owner[] of a pool that no CPU owns. */
 #define PY_NOBODY		0xffff
 
+/* Value of py_cpu.token when it is taken: no owner's, not even PY_NOBODY's. */
+#define PY_BUSY			0xfffeU
+
 /* A "busy" section handles at most this many blocks, or pools of an inbox. */
 #define PY_BATCH		64
 
-/* Virgin blocks carved at a time: at least one, else this many bytes' worth. */
-#define PY_CARVE_BYTES		512
+/* Virgin blocks carved at a time: this many bytes' worth, but at least so many. */
+#define PY_CARVE_BYTES		512U
+#define PY_CARVE_MIN		4U
+
+/* Pages asked for at a time in the hope that an arena gave them back. */
+#define PY_REFILL		16
 
 /* Unused pools that a CPU may keep to itself. */
-#define PY_SPARE_MAX		2
+#define PY_SPARE_MAX		8
+
+/* Pools are taken from a node until they have this many blocks. */
+#define PY_TAKE_BLOCKS		64
+
+/* A CPU that has handed back so many pools puts them into their arenas. */
+#define PY_BACK_BATCH		8
+
+/* Every second bit: the pools with which a cache line of descriptors begins. */
+#define PY_EVEN			0x5555555555555555ULL
 
 static_assert(PAGE_SIZE == PY_POOL_SIZE, "a pool is one 4 KiB page");
 static_assert(BITS_PER_LONG == 64, "pyalloc needs a 64-bit kernel");
 static_assert(PY_ARENA_SIZE == PY_ARENA_PAGES * PY_POOL_SIZE);
-static_assert(CONFIG_NR_CPUS < PY_NOBODY, "a CPU number must fit py_arena.owner[]");
+static_assert(CONFIG_NR_CPUS < PY_BUSY, "a CPU number must fit py_arena.owner[]");
 static_assert(PYALLOC_NR_CLASSES < PY_CLASS_HEADER, "a class must fit a byte");
 static_assert(PYALLOC_NR_CLASSES <= 64, "one bit a class in a u64");
 
@@ -77,6 +93,12 @@ static inline unsigned int py_class_stride(unsigned int class)
 static inline unsigned int py_class_blocks(unsigned int class)
 {
 	return PY_POOL_SIZE / py_class_stride(class);
+}
+
+/* How many of its virgin blocks are carved at a time, if there are so many. */
+static inline unsigned int py_class_carve(unsigned int class)
+{
+	return max(PY_CARVE_BYTES / py_class_stride(class), PY_CARVE_MIN);
 }
 
 /* Bytes of a pool that are in no block. */
@@ -114,13 +136,14 @@ enum py_pool_state {
 struct py_pool {
 	void *free;			/* list of free blocks */
 	union {
-		struct hlist_node list;	/* USED, SPARE: the owner's lists */
+		struct list_head list;	/* USED, SPARE: the owner's lists */
 		struct llist_node back;	/* UNUSED: on the way to its node */
 	};
 	u16 left;			/* frees until the next event */
 	u16 carved;			/* blocks handed out at least once */
 	u16 seen;			/* CURRENT: @left at the last visit */
 	u8 state;			/* enum py_pool_state */
+	u8 class;			/* as in py_arena.class[], for the owner */
 };
 
 static_assert(sizeof(struct py_pool) == 32, "two descriptors a cache line");
@@ -145,6 +168,8 @@ struct py_arena {
 	struct hlist_node bucket;		/* node->by_unused[] */
 	struct list_head all;			/* node->arenas */
 	unsigned int pins;			/* walkers that look at it */
+	bool split;				/* its pages are freed one by one */
+	bool dead;				/* off its node: being freed */
 
 	/* Written when a pool changes hands, read by every free. */
 	u16 owner[PY_ARENA_PAGES] ____cacheline_aligned;
@@ -218,8 +243,8 @@ enum py_event {
 /* One heap's state on one CPU; only that CPU writes it, under "busy". */
 struct pyheap_cpu {
 	struct py_pool *cur[PYALLOC_NR_CLASSES];	/* never NULL */
-	struct hlist_head used[PYALLOC_NR_CLASSES];
-	struct hlist_head spare;
+	struct list_head used[PYALLOC_NR_CLASSES];
+	struct list_head spare;
 	u64 installed;		/* bit i: cur[i] is a real pool */
 	u8 nr_spare;
 	bool spare_idle;	/* not touched since the last visit */
@@ -239,11 +264,16 @@ struct pyheap_node {
 	u64 nonempty;		/* bit n: by_unused[n] has an arena */
 	unsigned int nr_empty;	/* arenas with all pools unused */
 	unsigned long nr_unused;	/* pools in the arenas' free sets */
+	unsigned long nr_gone;		/* pages given back out of the arenas */
+	bool refill;			/* some of them may still be had again */
 	unsigned long retry;	/* jiffies: no new arena before */
 	u64 arenas_total;	/* ever allocated */
 	u64 arenas_reclaimed;	/* ever released */
 	u64 arenas_failed;	/* the page allocator said no */
 	u64 pages_back;		/* pages given back out of arenas */
+	u64 pages_again;	/* of these: had again */
+	u64 takes;		/* PY_EV_NODE_TAKE */
+	u64 backs;		/* PY_EV_NODE_BACK */
 	struct llist_head back ____cacheline_aligned;	/* pools, no lock */
 };
 
@@ -268,15 +298,20 @@ struct pyheap {
 /* What one CPU has for all heaps. */
 struct py_cpu {
 	/* Only this CPU writes these. */
-	u8 busy;		/* the owner's own pools are being changed */
+	u32 token;		/* @id; or PY_BUSY: its pools are being changed */
+	u16 id;			/* this CPU */
 	u8 dirty;		/* has current or spare pools: visit it */
 	u8 visiting;		/* "busy" is held by a visit */
-	u16 id;			/* this CPU */
 	unsigned long key;	/* free lists are encoded with it */
+	unsigned int handed_back;	/* pools, since it put some into their arenas */
 	void *outbox;		/* blocks freed here that others own */
-	void *outbox_rest;	/* detached from it, under "busy" */
-	unsigned int pushed;	/* into the outbox, ever: never too low */
-	unsigned int flushed;	/* out of it, ever */
+	unsigned int put;	/* into the outbox, ever */
+	unsigned int flushed;	/* out of it, and of what is nested, ever */
+
+	/* Blocks freed in interrupts that met "busy": without it. */
+	void *nested;
+	unsigned int pushed;	/* into it, ever: never too low */
+
 	struct llist_node *inbox_rest;	/* detached from it, under "busy" */
 
 	/* Pools of this CPU with chains that others freed. */
@@ -338,6 +373,7 @@ struct pyheap_stats {
 	u64 arenas_failed;
 	u64 arenas_highwater;
 	u64 pages_back;
+	u64 pages_again;
 	u64 event[PY_NR_EVENTS];
 	u64 fall[PY_NR_REASONS][PY_NR_SIZES];
 };

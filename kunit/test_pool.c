@@ -10,12 +10,6 @@
 #include <linux/delay.h>
 #include <linux/mm.h>
 
-/* How many blocks are carved when the free list is empty. */
-static unsigned int py_carve(unsigned int class)
-{
-	return max_t(unsigned int, 1, PY_CARVE_BYTES / py_class_stride(class));
-}
-
 /* All blocks of one fresh pool of @class. */
 static void **py_get_pool(struct kunit *test, unsigned int class)
 {
@@ -92,7 +86,7 @@ static void pool_is_carved_in_small_batches(struct kunit *test)
 			block[i] = py_get(py_class_size(class), GFP_KERNEL);
 			KUNIT_ASSERT_NOT_NULL(test, block[i]);
 			pool = py_pool_of(block[i]);
-			carved = min(n, (i / py_carve(class) + 1) * py_carve(class));
+			carved = min(n, (i / py_class_carve(class) + 1) * py_class_carve(class));
 			KUNIT_EXPECT_EQ_MSG(test, pool->carved, carved,
 					    "class %u, block %u", class, i);
 		}
@@ -103,7 +97,7 @@ static void pool_is_carved_in_small_batches(struct kunit *test)
 
 static void freed_blocks_come_before_virgin_ones(struct kunit *test)
 {
-	unsigned int class = PYALLOC_CLASS(8), carve = py_carve(class), round, i;
+	unsigned int class = PYALLOC_CLASS(8), carve = py_class_carve(class), round, i;
 	void **block = py_get_many(test, carve, 8);
 	struct py_pool *pool = py_pool_of(block[0]);
 
@@ -125,7 +119,8 @@ static void walk_counts_virgin_free_and_used_blocks(struct kunit *test)
 
 	for (class = 0; class < PYALLOC_NR_CLASSES; class++) {
 		n = min(5U, py_class_blocks(class));
-		carved = roundup(n, py_carve(class));
+		carved = min(roundup(n, py_class_carve(class)),
+			     py_class_blocks(class));
 		block = py_get_many(test, n, py_class_size(class));
 		pyfree(block[n - 1]);
 		c = &py_walk(test)->class[class];
@@ -247,7 +242,7 @@ static void full_pool_is_used_after_one_free(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool->state, PY_POOL_USED);
 	KUNIT_EXPECT_EQ(test, pool->left, n - 1);
 	KUNIT_EXPECT_EQ(test, py_walk(test)->class[class].free, 1 +
-			py_carve(class) - 1);
+			py_class_carve(class) - 1);
 	pyfree(next);
 	py_put_many(block, n - 1);
 }
@@ -394,7 +389,7 @@ static void empty_pool_serves_another_class(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, py_pool_of(other), pool);
 	KUNIT_EXPECT_EQ(test, py_class_of(other), PYALLOC_CLASS(256));
 	KUNIT_EXPECT_EQ(test, pool->left, 1 + 1);
-	KUNIT_EXPECT_EQ(test, pool->carved, py_carve(PYALLOC_CLASS(256)));
+	KUNIT_EXPECT_EQ(test, pool->carved, py_class_carve(PYALLOC_CLASS(256)));
 	pyfree(other);
 	pyfree(next);
 }
