@@ -27,15 +27,16 @@
  *                                                        UNUSED
  *   UNUSED    node->back, then        anyone, node lock  taken -> SPARE; its
  *             arena->unused                              page given back
- *   gone      arena->gone             nobody             with the arena
+ *   gone      arena->gone             nobody             its page had again; with
+ *                                                        the arena
  *
  * A pool with a block in use or in transit is never UNUSED. So its arena stays
  * and its class does not change under a pyfree(), which needs no RCU for it.
  *
- * "busy" is a byte a CPU. Under it, with preemption off, a context has the
- * CPU's own pools to itself; an interrupt that finds it taken keeps away:
- * kmalloc() serves it, and what it frees goes to the outbox. No lock, no page
- * allocation, no printk and no tracepoint under it.
+ * A CPU is "busy" while its token is taken. Then, with preemption off, a
+ * context has the CPU's own pools to itself; an interrupt that finds it so keeps
+ * away: kmalloc() serves it, and what it frees goes to a list of its own. No
+ * lock, no page allocation, no printk and no tracepoint under it.
  *
  * Lock order: visit_mutex -> node->lock. The node lock is a leaf; "busy" is
  * never held when it is taken.

@@ -13,6 +13,7 @@
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
+#include "../pyalloc_internal.h"
 #include "bench.h"
 #include "team.h"
 
@@ -150,13 +151,27 @@ static void say_ratio(const char *row, const char *when, enum kind kind)
 	bench_value(name, bench_kind_name(kind), "%llu.%03u", mille, rest);
 }
 
+/* What pyalloc holds, pages. The kernel's counter has other users' slabs, too. */
+static s64 arena_pages(void)
+{
+	struct pyheap_stats *stats = kmalloc(sizeof(*stats), BENCH_GFP);
+	s64 pages;
+
+	pyheap_walk(pyheap_default(), stats);
+	pages = stats->arenas * PY_ARENA_PAGES - stats->gone;
+	kfree(stats);
+	return pages;
+}
+
 static void say_kib(const char *row, const char *when, enum kind kind)
 {
+	s64 pages = kind == PYALLOC ? arena_pages() :
+				      bench_slab_pages() - set.base;
 	char name[80];
 
 	snprintf(name, sizeof(name), "%s, %s", row, when);
 	bench_value(name, bench_kind_name(kind), "%lld",
-		    (bench_slab_pages() - set.base) * (s64)(PAGE_SIZE / SZ_1K));
+		    pages * (s64)(PAGE_SIZE / SZ_1K));
 }
 
 static int footprint(const char *row, size_t size, enum kind kind)
