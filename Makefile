@@ -42,6 +42,9 @@ check:
 style:
 	@tools/lab/check '^(style|build)'
 
+bench:
+	@bench/run $(STAGES)
+
 mutants:
 	@tools/mutants/run $(ONLY)
 
@@ -52,6 +55,8 @@ help:
 	@echo '                 the words of that file'
 	@echo 'make check       everything that must hold; ONLY=regex runs the steps whose names match'
 	@echo 'make style       the part of it that looks at the code: checkpatch, sparse, W=1, kernel-doc'
+	@echo 'make bench       speed and memory beside kmalloc, as one table and as plots; STAGES="name'
+	@echo '                 ..." measures those anew. Leave the machine alone meanwhile'
 	@echo 'make mutants     break the code in every way that is kept, and see which test notices;'
 	@echo '                 ONLY="name ..." runs those'
 	@echo 'make install     the module among the kernel'"'"'s, header and Module.symvers to $(SHARED)'
@@ -63,4 +68,4 @@ help:
 need-kdir:
 	@[ -n "$(KDIR)" ] || { echo "No kernel headers found: apt-get install linux-headers-amd64, or say KDIR=..." >&2; exit 1; }
 
-.PHONY: modules clean install uninstall load unload demo check style mutants help need-kdir
+.PHONY: modules clean install uninstall load unload demo check style bench mutants help need-kdir
