@@ -46,8 +46,8 @@ END {
 	} else if (plot == "instructions") {
 		split("6.1 6.12 7.x", kernel, " ")
 		for (k = 1; k <= 3; k++) {
-			bar("allocate, free:\\nLinux " kernel[k], "icount-" kernel[k], "pair 64")
-			bar("a Python program's\\nobject: Linux " kernel[k], "icount-" kernel[k],
+			bar("allocate\\nand free,\\nLinux " kernel[k], "icount-" kernel[k], "pair 64")
+			bar("a Python\\nprogram,\\nLinux " kernel[k], "icount-" kernel[k],
 			    "trace of python, an event")
 		}
 	} else if (plot == "scale") {

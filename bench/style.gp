@@ -10,6 +10,6 @@ if (format eq "svg") {
 set output out
 set border 3 linecolor "#666666"
 set tics nomirror
-set title font ",16"
+set title font ",14"
 PY = "#2a78b5"
 KM = "#b8b8b8"
