@@ -357,6 +357,38 @@ static __always_inline void remote(const enum kind kind, struct worker *w)
 
 TEAM_LOOP(remote);
 
+/*
+ * The longest that a free works with preemption off: it sends a batch of blocks,
+ * each of another pool. Taken in the order of their addresses, freed across it.
+ */
+#define FAR_SIZE	512
+#define FAR_BLOCKS	(64 * (PAGE_SIZE / FAR_SIZE))
+
+static_assert(FAR_BLOCKS <= REMOTE_BLOCKS);
+
+static __always_inline void far(const enum kind kind, struct worker *w)
+{
+	struct team *team = w->team;
+	u64 start;
+	u32 i;
+
+	if (w->id != team->n)
+		return;
+	w->begin = 0;
+	for (i = 0; i < FAR_BLOCKS; i++) {
+		if (team->take) {
+			remote_block[i] = take(kind, NULL, FAR_SIZE, BENCH_GFP);
+			continue;
+		}
+		start = ktime_get_ns();
+		drop(kind, NULL, remote_block[i % 64 * (PAGE_SIZE / FAR_SIZE) +
+					      i / 64]);
+		w->begin = max(w->begin, ktime_get_ns() - start);
+	}
+}
+
+TEAM_LOOP_SIZES(far);
+
 /* One CPU's part, while the others' threads have ended. */
 static int remote_step(struct team *team, const worker_fn fn, u32 cpu,
 		       bool take, u64 *best)
@@ -376,7 +408,7 @@ static int remote_step(struct team *team, const worker_fn fn, u32 cpu,
 int bench_remote(void)
 {
 	struct team team = { .nr = 2, .size = 64 };
-	u64 took[NR_KINDS], freed[NR_KINDS];
+	u64 took[NR_KINDS], freed[NR_KINDS], longest[NR_KINDS], unused = 0;
 	unsigned int round;
 	enum kind kind;
 	int err = 0;
@@ -388,6 +420,7 @@ int bench_remote(void)
 		return -ENOMEM;
 	memset(took, 0xff, sizeof(took));
 	memset(freed, 0xff, sizeof(freed));
+	memset(longest, 0xff, sizeof(longest));
 	for (round = 0; !err && round < rounds && !bench_stopped(); round++)
 		for (kind = 0; kind < NR_KINDS; kind++)
 			if (remote_fns[kind])
@@ -395,6 +428,13 @@ int bench_remote(void)
 						  true, &took[kind]) ?:
 				      remote_step(&team, remote_fns[kind], 0,
 						  false, &freed[kind]);
+	for (round = 0; !err && round < rounds && !bench_stopped(); round++)
+		for (kind = 0; kind < NR_KINDS; kind++)
+			if (far_fns[kind])
+				err = remote_step(&team, far_fns[kind], 1,
+						  true, &unused) ?:
+				      remote_step(&team, far_fns[kind], 0,
+						  false, &longest[kind]);
 	kmem_cache_destroy(team.cache);
 	if (err)
 		return err;
@@ -404,5 +444,6 @@ int bench_remote(void)
 		if (remote_fns[kind])
 			took[kind] += freed[kind];
 	bench_report("remote: both", took, REMOTE_BLOCKS);
+	bench_report("remote: the longest free, whole", longest, 1);
 	return 0;
 }
