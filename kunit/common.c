@@ -83,6 +83,17 @@ u64 py_in_use_all(const struct pyheap_stats *s)
 	return n;
 }
 
+/* Blocks that the reaper moves while one looks may be missed in transit. */
+bool py_in_use_is(struct kunit *test, u64 n)
+{
+	unsigned int try;
+
+	for (try = 0; try < 10; try++)
+		if (py_in_use_all(py_walk(test)) == n)
+			return true;
+	return false;
+}
+
 u64 py_transit_all(const struct pyheap_stats *s)
 {
 	unsigned int class;

@@ -46,6 +46,7 @@ void py_test_exit(struct kunit *test);
 const struct pyheap_stats *py_walk(struct kunit *test);
 u64 py_in_use(const struct pyheap_stats *s, unsigned int class);
 u64 py_in_use_all(const struct pyheap_stats *s);
+bool py_in_use_is(struct kunit *test, u64 n);
 u64 py_transit_all(const struct pyheap_stats *s);
 u64 py_pools_all(const struct pyheap_stats *s);
 u64 py_events(struct kunit *test, enum py_event event);

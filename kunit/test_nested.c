@@ -157,13 +157,179 @@ static void free_that_meets_busy_arrives_later(struct kunit *test)
 	pool = py_pool_of(p);
 	py_shoot(test, &shot);
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), 1);
-	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
+	KUNIT_EXPECT_TRUE(test, py_in_use_is(test, 1));
 
 	msleep(PY_ONE_SECOND);
 	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
 	KUNIT_EXPECT_EQ(test, pool->left, 1);
 	pyfree(p);
+}
+
+/* When the reaper has come to rest: the block itself must wake it. */
+static void free_that_meets_busy_into_silence_arrives(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_free, .busy = true };
+
+	shot.p = py_get(100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_pool_of(shot.p)->state, PY_POOL_USED);
+	py_shoot(test, &shot);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), 1);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_pools_all(py_walk(test)), 0);
+}
+
+static void py_shot_free_twice(struct py_shot *shot)
+{
+	pyfree(shot->p);
+	pyfree(shot->p);
+}
+
+static void double_free_that_meets_busy_is_refused(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_free_twice, .busy = true };
+	void *p = py_get(100, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	shot.p = py_get(100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, shot.p);
+	PY_SUPPRESS_WARN(test)
+		py_shoot(test, &shot);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	pyfree(p);
+}
+
+/* An interrupt that frees many blocks. */
+struct py_salvo {
+	struct py_shot shot;
+	void **block;
+	unsigned int n;
+};
+
+static void py_salvo_free(struct py_shot *shot)
+{
+	struct py_salvo *salvo = container_of(shot, struct py_salvo, shot);
+
+	py_put_many(salvo->block, salvo->n);
+}
+
+/*
+ * What a task freed is in the outbox; what interrupts free that find it being
+ * changed is kept apart, counts with it, and is sent with it. Tried again when
+ * the reaper was faster.
+ */
+static void frees_of_task_and_interrupts_make_one_batch(struct kunit *test)
+{
+	unsigned int other = py_other_cpu(test), here = raw_smp_processor_id();
+	struct py_salvo salvo = {
+		.shot = { .fn = py_salvo_free, .busy = true },
+		.n = PY_BATCH / 4,
+	};
+	unsigned int n = PY_BATCH / 4, before = 0, after = 0, try, i;
+	struct py_arena *arena;
+	void **block;
+
+	for (try = 0; try < 10 && after != PY_BATCH; try++) {
+		pyalloc_trim();
+		py_move_to(other);
+		block = py_get_many(test, PY_BATCH, 16);
+		py_move_to(here);
+		arena = py_arena_of(block[0]);
+		i = py_index_of(block[0]);
+		py_put_many(block, n);
+		salvo.block = block + n;
+		py_shoot(test, &salvo.shot);
+		py_put_many(block + 2 * n, PY_BATCH - 2 * n - 1);
+		before = py_chain_count(READ_ONCE(arena->remote[i]));
+		pyfree(block[PY_BATCH - 1]);
+		after = py_chain_count(READ_ONCE(arena->remote[i]));
+	}
+	KUNIT_EXPECT_EQ(test, before, 0);
+	KUNIT_EXPECT_EQ(test, after, PY_BATCH);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), try * n);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_pools_all(py_walk(test)), 0);
+}
+
+/* A softirq that frees while "busy" is taken, and hardirqs that come upon it. */
+struct py_burst {
+	struct tasklet_struct tasklet;
+	struct hrtimer timer;
+	void **block;
+	unsigned int n;
+	atomic_t next;
+	unsigned int hard;
+};
+
+static bool py_burst_step(struct py_burst *burst)
+{
+	unsigned int i = atomic_inc_return(&burst->next) - 1;
+
+	if (i >= burst->n)
+		return false;
+	pyfree(burst->block[i]);
+	return true;
+}
+
+static enum hrtimer_restart py_burst_hard(struct hrtimer *timer)
+{
+	struct py_burst *burst = container_of(timer, struct py_burst, timer);
+
+	if (!py_burst_step(burst))
+		return HRTIMER_NORESTART;
+	burst->hard++;
+	hrtimer_forward_now(timer, ns_to_ktime(50 * NSEC_PER_USEC));
+	return HRTIMER_RESTART;
+}
+
+static void py_burst_soft(struct tasklet_struct *tasklet)
+{
+	struct py_burst *burst = container_of(tasklet, struct py_burst, tasklet);
+
+	hrtimer_start(&burst->timer, ns_to_ktime(50 * NSEC_PER_USEC),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+	while (py_burst_step(burst))
+		udelay(5);
+}
+
+/* Not out of a hardirq: User-Mode Linux has no timer's within a timer's. */
+static void py_burst_fire(void *arg)
+{
+	struct py_burst *burst = arg;
+
+	local_bh_disable();
+	tasklet_schedule(&burst->tasklet);
+	local_bh_enable();
+}
+
+static void interrupts_that_free_at_once_all_arrive(struct kunit *test)
+{
+	struct py_burst *burst = kunit_kzalloc(test, sizeof(*burst), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, burst);
+	burst->n = 4000;
+	burst->block = py_get_many(test, burst->n, 64);
+	tasklet_setup(&burst->tasklet, py_burst_soft);
+	py_hrtimer_setup(&burst->timer, py_burst_hard, CLOCK_MONOTONIC,
+			 HRTIMER_MODE_REL_PINNED_HARD);
+	KUNIT_EXPECT_TRUE(test, pyalloc_test_busy(py_burst_fire, burst));
+	hrtimer_cancel(&burst->timer);
+	tasklet_kill(&burst->tasklet);
+	KUNIT_EXPECT_GE(test, atomic_read(&burst->next), burst->n);
+	KUNIT_EXPECT_GT(test, burst->hard, 0);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), burst->n);
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
+	kunit_info(test, "%u of %u in hardirqs\n", burst->hard, burst->n);
 }
 
 /* All of a pool, so that its chain has to make an event of it too. */
@@ -178,7 +344,7 @@ static void frees_that_meet_busy_empty_the_pool(struct kunit *test)
 		py_shoot(test, &shot);
 	}
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), 2 * 8);
-	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+	KUNIT_EXPECT_TRUE(test, py_in_use_is(test, 0));
 	msleep(PY_ONE_SECOND);
 	KUNIT_EXPECT_EQ(test, py_pools_all(py_walk(test)), 0);
 	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
@@ -535,6 +701,10 @@ static struct kunit_case py_nested_cases[] = {
 	KUNIT_CASE(constant_size_that_meets_busy_gets_kmalloc),
 	KUNIT_CASE(zalloc_that_meets_busy_is_zeroed),
 	KUNIT_CASE(free_that_meets_busy_arrives_later),
+	KUNIT_CASE(free_that_meets_busy_into_silence_arrives),
+	KUNIT_CASE(double_free_that_meets_busy_is_refused),
+	KUNIT_CASE(frees_of_task_and_interrupts_make_one_batch),
+	KUNIT_CASE(interrupts_that_free_at_once_all_arrive),
 	KUNIT_CASE(frees_that_meet_busy_empty_the_pool),
 	KUNIT_CASE(softirq_free_that_meets_busy_arrives_later),
 	KUNIT_CASE(kmalloced_memory_is_freed_though_busy),

@@ -407,6 +407,33 @@ static void cpu_keeps_few_spare_pools(struct kunit *test)
 	KUNIT_EXPECT_LE(test, py_pools_all(s), 1);
 }
 
+/* One lock for all of them; none is for ever. */
+static void pools_taken_together_are_spare(struct kunit *test)
+{
+	void *p = py_get(PYALLOC_MAX, GFP_KERNEL);
+	u64 takes = py_events(test, PY_EV_NODE_TAKE);
+	unsigned int n = PY_SPARE_MAX * PY_POOL_MAX_BLOCKS;
+	const struct pyheap_stats *s;
+	void **block;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->spare, PY_SPARE_MAX);
+	block = py_get_many(test, n, PYALLOC_MAX);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NODE_TAKE), takes);
+	py_put_many(block, n);
+	pyalloc_trim();
+	pyfree(p);
+
+	p = py_get(PYALLOC_MAX, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	pyalloc_trim();
+	s = py_walk(test);
+	KUNIT_EXPECT_EQ(test, s->spare, 0);
+	KUNIT_EXPECT_EQ(test, s->unused, 0);
+	KUNIT_EXPECT_EQ(test, s->arenas, 1);
+	pyfree(p);
+}
+
 static void trim_takes_the_current_pool(struct kunit *test)
 {
 	void *p = py_get(64, GFP_KERNEL);
@@ -628,6 +655,7 @@ static struct kunit_case py_pool_cases[] = {
 	KUNIT_CASE(classes_share_no_pool),
 	KUNIT_CASE(empty_pool_serves_another_class),
 	KUNIT_CASE(cpu_keeps_few_spare_pools),
+	KUNIT_CASE(pools_taken_together_are_spare),
 	KUNIT_CASE(trim_takes_the_current_pool),
 	KUNIT_CASE(idle_current_pool_is_given_back),
 	KUNIT_CASE(idle_spare_pool_is_given_back),
