@@ -47,6 +47,7 @@
 #include <linux/cpu.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/jump_label.h>
 #include <linux/kasan.h>
@@ -147,7 +148,8 @@ static struct {
 	int armed;			/* will look again at what is pending */
 	bool closing;			/* module exit: do not start any more */
 	struct irq_work kick;
-	struct delayed_work work;
+	struct hrtimer timer;
+	struct work_struct work;
 	struct workqueue_struct *wq;
 } py_reaper;
 
@@ -1988,11 +1990,21 @@ static bool anything_pending(void)
 	return any;
 }
 
+/*
+ * No delayed work: on PREEMPT_RT its timer waits for a thread of this CPU, which
+ * a task of higher priority may have to itself. This one is an interrupt.
+ */
 static void reaper_queue(void)
 {
 	if (!READ_ONCE(py_reaper.closing))
-		queue_delayed_work(py_reaper.wq, &py_reaper.work,
-				   msecs_to_jiffies(reap_ms.value));
+		hrtimer_start(&py_reaper.timer, ms_to_ktime(reap_ms.value),
+			      HRTIMER_MODE_REL_HARD);
+}
+
+static enum hrtimer_restart reaper_wake(struct hrtimer *timer)
+{
+	queue_work(py_reaper.wq, &py_reaper.work);
+	return HRTIMER_NORESTART;
 }
 
 /* From irq_work: who arms may be in any context, and under any lock. */
@@ -2757,13 +2769,19 @@ static void cpus_init(void)
 	}
 }
 
-/* The reaper's work is not queued any more, and does not run. */
+/*
+ * The reaper's work is not queued any more, and does not run. What ran when
+ * "closing" was set may have started the timer, and that has queued the work:
+ * a last round, which starts nothing.
+ */
 static void reaper_stop(void)
 {
 	WRITE_ONCE(py_reaper.closing, true);
 	smp_mb();	/* before a look at whether the kick is queued */
 	irq_work_sync(&py_reaper.kick);
-	cancel_delayed_work_sync(&py_reaper.work);
+	cancel_work_sync(&py_reaper.work);
+	hrtimer_cancel(&py_reaper.timer);
+	cancel_work_sync(&py_reaper.work);
 	visit_wait();
 }
 
@@ -2774,7 +2792,9 @@ static int __init pyalloc_init(void)
 	classes_init();
 	cpus_init();
 	py_reaper.kick = IRQ_WORK_INIT_HARD(reaper_kick);
-	INIT_DELAYED_WORK(&py_reaper.work, reaper_work);
+	py_hrtimer_setup(&py_reaper.timer, reaper_wake, CLOCK_MONOTONIC,
+			 HRTIMER_MODE_REL_HARD);
+	INIT_WORK(&py_reaper.work, reaper_work);
 	py_reaper.wq = alloc_workqueue("pyalloc", WQ_UNBOUND | WQ_MEM_RECLAIM,
 				       1);
 	if (!py_reaper.wq)
