@@ -6,11 +6,15 @@
 . "$(dirname "$0")/functions.sh"
 
 SHOTS=100
+VISITS=20
+
+# Nothing but visits can come then.
+# shellcheck disable=SC2034 # for functions.sh
+! realtime || LEFT_OUT='an_hrtimer|a_softirq|an_irq_work|while_a_storm_goes_on_before_and_after'
 
 # shots KIND CPU: each frees a block and allocates one
 shots()
 {
-	[ ! -e /sys/kernel/realtime ] || skip "kmalloc() is not for interrupts on PREEMPT_RT"
 	frees=$(ledger 'frees in an interrupt, busy')
 	allocs=$(fall 'in an interrupt, busy' 1)
 	ask busy "$2" "$1" $SHOTS
@@ -49,6 +53,27 @@ test_while_a_storm_goes_on_before_and_after()
 		ask storm 500
 		shots $kind 0
 	done
+}
+
+# The visits of a trim, and of who reads the statistics, come again until they are let in.
+test_visits()
+{
+	need_cpus 2
+	for cpu in $(cpus); do
+		ask alloc 0 64 100
+		ask free "$cpu" 50
+		ask busy "$cpu" visit $VISITS &
+		while kill -0 $! 2>/dev/null; do
+			cat "$PY/stats" >/dev/null
+		done
+		wait $! || fail "CPU $cpu"
+		eventually 1 ledger_is 'bytes in in-transit blocks' 0 || fail "$(cat "$PY/stats")"
+		is "bytes in use" "$(ledger 'bytes in allocated blocks')" "$(held usable)"
+		ask free 0 50
+	done
+	ask rest
+	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
+	nothing_went_wrong
 }
 
 test_busy_is_taken_nowhere_at_rest()

@@ -22,7 +22,8 @@
  *   mend                   free what that took
  *   hog CPU MS             keep a thread of high priority running there
  *   busy CPU KIND COUNT    allocate and free in interrupts that find "busy"
- *                          taken. KIND: "hrtimer", "softirq", "irq_work"
+ *                          taken. KIND: "hrtimer", "softirq", "irq_work", and
+ *                          not on PREEMPT_RT; or "visit": a trim meets it
  *   rest                   fails if "busy" is taken on any CPU
  *
  * The write fails with EIO if memory did not keep what was written into it.
@@ -487,6 +488,8 @@ static int fault(u32 n, enum how how)
 {
 	u32 blocks = (n - 1) * ARENA_BLOCKS + 1;
 	struct counts before, after;
+	unsigned long again;
+	long left;
 	int err;
 
 	pyalloc_trim();
@@ -504,6 +507,7 @@ static int fault(u32 n, enum how how)
 			cond_resched();
 	}
 	fail_arena(0);
+	again = jiffies + HZ / 10;
 
 	err = err ?: count(&after);
 	if (!err && (after.arenas != n - 1 || after.in_use != blocks - 1 ||
@@ -522,7 +526,9 @@ static int fault(u32 n, enum how how)
 			cond_resched();
 	}
 	/* Until pyalloc asks for arenas again. */
-	msleep(120);
+	left = again - jiffies;
+	if (left > 0)
+		schedule_timeout_uninterruptible(left);
 	return err;
 }
 
@@ -608,7 +614,7 @@ static int hog_run(void *arg)
 	unsigned long end = jiffies + msecs_to_jiffies((unsigned long)arg);
 
 	sched_set_fifo(current);
-	while (time_before(jiffies, end))
+	while (time_before(jiffies, end) && !kthread_should_stop())
 		cpu_relax();
 	sched_set_normal(current, 0);
 	while (!kthread_should_stop())
@@ -727,13 +733,65 @@ static long shoot(char kind)
 	return block_free(&shot.new) && !pooled ? 0 : -EIO;
 }
 
+/* A trim on another CPU, which begins when "busy" is taken on this. */
+struct meeting {
+	struct work_struct work;
+	bool taken;
+	bool begun;
+};
+
+static void meeting_trim(struct work_struct *work)
+{
+	struct meeting *m = container_of(work, struct meeting, work);
+	unsigned int us;
+
+	/* Both pair with meeting_wait(). */
+	for (us = 0; us < SHOT_WAIT_US && !smp_load_acquire(&m->taken); us += 5)
+		udelay(5);
+	/* The trim has begun, as good as. */
+	smp_store_release(&m->begun, true);
+	pyalloc_trim();
+}
+
+/* While "busy" is taken: for some visits longer than the trim has begun. */
+static void meeting_wait(void *arg)
+{
+	struct meeting *m = arg;
+	unsigned int us;
+
+	/* Both pair with meeting_trim(). */
+	smp_store_release(&m->taken, true);
+	/* It cannot be over before this CPU answers. */
+	for (us = 0; us < SHOT_WAIT_US && !smp_load_acquire(&m->begun); us += 5)
+		udelay(5);
+	mdelay(2);
+}
+
+/* On a CPU that the caller is bound to. */
+static long meet(void)
+{
+	static struct meeting m;	/* one command at a time */
+	unsigned int other;
+	bool got;
+
+	other = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	if (other >= nr_cpu_ids)
+		return -ENODEV;
+	memset(&m, 0, sizeof(m));
+	INIT_WORK(&m.work, meeting_trim);
+	schedule_work_on(other, &m.work);
+	got = pyalloc_test_busy(meeting_wait, &m);
+	flush_work(&m.work);
+	return got && m.begun ? 0 : -EIO;
+}
+
 static long do_busy(void *arg)
 {
 	struct job *job = arg;
 	long err = 0;
 
 	for (; job->count && !err; job->count--) {
-		err = shoot(job->size);
+		err = job->size == 'v' ? meet() : shoot(job->size);
 		cond_resched();
 	}
 	return err;
@@ -781,8 +839,8 @@ static long attack(const char *line)
 		return hog_start(cpu, ms);
 	if (sscanf(line, "busy %u %15s %u", &cpu, word, &job.count) == 3) {
 		job.size = word[0];
-		return strchr("his", word[0]) ? on_cpu(cpu, do_busy, &job) :
-						-EINVAL;
+		return strchr(IS_ENABLED(CONFIG_PREEMPT_RT) ? "v" : "hisv",
+			      word[0]) ? on_cpu(cpu, do_busy, &job) : -EINVAL;
 	}
 	if (!strcmp(line, "rest"))
 		return all_rest();
