@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loading and unloading, and the module's parameters.
+# Loading and unloading, $ROUNDS times (default 20), and the module's parameters.
 
 . "$(dirname "$0")/functions.sh"
+
+ROUNDS=${ROUNDS:-20}
 
 # Each test here loads and unloads by itself.
 setup()
@@ -141,16 +143,16 @@ test_unload_right_after_frees_elsewhere()
 	unload_clean
 }
 
-test_loads_and_unloads_20_times()
+test_loads_and_unloads_again_and_again()
 {
-	for round in $(seq 20); do
+	for round in $(seq "$ROUNDS"); do
 		load "$PYALLOC"
 		load "$TEST_PYALLOC"
 		ask alloc 0 "$((round * 25))" 500
 		unload test_pyalloc
 		unload pyalloc
 	done
-	is "clean unloads" "$(log | grep -c 'pyalloc: unloaded: all')" 20
+	is "clean unloads" "$(log | grep -c 'pyalloc: unloaded: all')" "$ROUNDS"
 }
 
 test_two_loads_at_once_are_refused()

@@ -97,7 +97,7 @@ test_keep_3_keeps_three_arenas()
 	load "$TEST_PYALLOC"
 	ask alloc 0 64 40000
 	ask free 0 40000
-	sleep 2
+	sleep 1
 	is "arenas" "$(arenas)" 3
 }
 
