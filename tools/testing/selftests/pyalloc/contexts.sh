@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Task, softirq and hardirq at once, on all CPUs.
+# Task, softirq and hardirq at once, on all CPUs. A storm takes $STORM_MS (default 3000).
 
 . "$(dirname "$0")/functions.sh"
+
+STORM_MS=${STORM_MS:-3000}
 
 nothing_left()
 {
@@ -20,7 +22,7 @@ steps()
 test_a_storm_keeps_contents_intact()
 {
 	need_cpus 2
-	ask storm 3000
+	ask storm "$STORM_MS"
 	is "damaged or failed" "$(awk '{ n += $7 + $9 } END { print n }' \
 		"$DEBUGFS/test_pyalloc/storm")" 0
 	contexts="task softirq hardirq"
@@ -44,7 +46,7 @@ test_a_storm_while_trim_takes_pages_away()
 	need_cpus 2
 	ask alloc 0 64 50000
 	ask thin 0 500
-	ask storm 3000 &
+	ask storm "$STORM_MS" &
 	trims=0
 	while kill -0 $! 2>/dev/null; do
 		echo 1 >"$PY/trim"
@@ -62,7 +64,7 @@ test_a_storm_while_memory_is_short()
 {
 	need_cpus 2
 	[ -w /proc/sys/vm/drop_caches ] || skip "needs /proc/sys/vm/drop_caches"
-	ask storm 3000 &
+	ask storm "$STORM_MS" &
 	while kill -0 $! 2>/dev/null; do
 		shortages
 		sleep 0.1
