@@ -878,19 +878,26 @@ struct py_tide {
 
 static void py_tide_get(struct py_tide *tide, unsigned int i)
 {
-	tide->block[i] = py_get(PYALLOC_MAX, GFP_KERNEL);
-	if (tide->block[i])
-		py_fill(tide->block[i], PYALLOC_MAX, tide->seed + i);
+	void *p = py_get(PYALLOC_MAX, GFP_KERNEL);
+
+	if (p)
+		py_fill(p, PYALLOC_MAX, tide->seed + i);
 	else
 		tide->bad++;
+	tide->block[i] = p;
 }
 
 static void py_tide_put(struct py_tide *tide, unsigned int i)
 {
-	if (tide->block[i] && !py_holds(tide->block[i], PYALLOC_MAX, tide->seed + i))
-		tide->bad++;
-	pyfree(tide->block[i]);
+	void *p = tide->block[i];
+
 	tide->block[i] = NULL;
+	if (!p)
+		return;
+	if (py_is_pooled(p) && py_holds(p, PYALLOC_MAX, tide->seed + i))
+		pyfree(p);
+	else
+		tide->bad++;
 }
 
 /* One block of each arena and a half stays. */
@@ -940,6 +947,7 @@ static void pages_come_again_on_two_cpus(struct kunit *test)
 	}
 	py_return_pages(&pages);
 	KUNIT_EXPECT_EQ(test, tide[0].bad + tide[1].bad, 0);
+	KUNIT_EXPECT_EQ(test, py_falls_all(test), 0);
 	KUNIT_EXPECT_GT(test, tide[1].rounds, 0);
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
 	KUNIT_EXPECT_GT(test, py_pages_again(test), 0);
