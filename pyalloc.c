@@ -47,6 +47,7 @@
 #include <linux/cpu.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/device.h>
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/jump_label.h>
@@ -1275,8 +1276,7 @@ static noinline void *block_init(void *p, unsigned int class, size_t size,
  * Makes kmalloc() serve @size bytes. In the table, column 0 is what a pool
  * could have held, then powers of two.
  */
-static noinline void *fall_through(struct pyheap *heap, size_t size, gfp_t gfp,
-				   enum py_reason why)
+static void count_fall(struct pyheap *heap, size_t size, enum py_reason why)
 {
 	unsigned int column = 0;
 
@@ -1284,6 +1284,12 @@ static noinline void *fall_through(struct pyheap *heap, size_t size, gfp_t gfp,
 		column = min(fls_long((size - 1) / PYALLOC_MAX),
 			     PY_NR_SIZES - 1);
 	this_cpu_inc(heap->cpu->fall[why][column]);
+}
+
+static noinline void *fall_through(struct pyheap *heap, size_t size, gfp_t gfp,
+				   enum py_reason why)
+{
+	count_fall(heap, size, why);
 	return kmalloc(size, gfp);
 }
 
@@ -1431,7 +1437,7 @@ static __always_inline void *alloc_block(struct pyheap *heap,
 
 /* Flags that say what only kmalloc() can do, or refuses. */
 #define PY_GFP_KMALLOC	(__GFP_ACCOUNT | __GFP_DMA | __GFP_DMA32 | \
-			 __GFP_HIGHMEM | __GFP_RECLAIMABLE)
+			 __GFP_HIGHMEM | __GFP_RECLAIMABLE | __GFP_THISNODE)
 
 static noinline void *alloc_flagged(struct pyheap *heap, unsigned long class,
 				    size_t size, gfp_t gfp)
@@ -1781,6 +1787,477 @@ void pyfree_sensitive(const void *p)
 	pyfree(p);
 }
 EXPORT_SYMBOL_GPL(pyfree_sensitive);
+
+/* For pyalloc_node(): one node that was chosen. */
+void *__pyalloc_node(size_t size, gfp_t gfp, int node)
+{
+	if (node == numa_mem_id() && !(gfp & __GFP_THISNODE))
+		return __pyalloc(size, gfp);
+	if (!size)
+		return ZERO_SIZE_PTR;
+	count_fall(&py_default, size, size > PYALLOC_MAX ? PY_FALL_SIZE :
+				      PY_FALL_NODE);
+	return kmalloc_node(size, gfp, node);
+}
+EXPORT_SYMBOL_GPL(__pyalloc_node);
+
+/* ---- Many at once ----------------------------------------------------------- */
+
+/* Takes up to @nr blocks out of this CPU's pools in one "busy" section. */
+static unsigned int alloc_run(struct pyheap *heap, unsigned int class,
+			      unsigned int nr, void **p)
+{
+	struct pyheap_cpu *hc;
+	unsigned int n = 0;
+	struct py_cpu *c;
+
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	if (busy_trylock(c)) {
+		hc = heap_here(heap, c);
+		while (n < nr) {
+			struct py_pool *pool = *(hc->cur + class);
+			void *block = pool->free;
+			unsigned int first = n;
+
+			if (unlikely(!block)) {
+				hc->event[PY_EV_SLOW_ALLOC]++;
+				block = alloc_local(c, hc, class);
+				if (!block)
+					break;
+				p[n++] = block;
+				continue;
+			}
+			for (; block && n < nr; block = get_next(c, block))
+				p[n++] = block;
+			pool->free = block;
+			pool->left += n - first;
+		}
+		busy_unlock(c);
+	}
+	preempt_enable();
+	return n;
+}
+
+/**
+ * pyalloc_bulk() - allocate many blocks of one size
+ * @size: bytes of each
+ * @gfp: allocation flags
+ * @nr: how many
+ * @p: where the pointers go
+ *
+ * The peer of kmem_cache_alloc_bulk(): all or nothing, and cheaper than one by
+ * one. Each belongs to the caller and may be freed by itself.
+ *
+ * Context: As pyalloc().
+ * Return: @nr; 0 where kmalloc() would have failed too.
+ */
+unsigned int pyalloc_bulk(size_t size, gfp_t gfp, unsigned int nr, void **p)
+{
+	bool init = PY_ANNOTATE || want_init_on_alloc(gfp);
+	unsigned int n = 0, got, i;
+
+	might_alloc(gfp);
+	while (n < nr) {
+		got = 0;
+		if (size - 1 < PYALLOC_MAX && !(gfp & PY_GFP_KMALLOC))
+			got = alloc_run(&py_default, PYALLOC_CLASS(size),
+					min(nr - n, (unsigned int)PY_BATCH),
+					p + n);
+		for (i = n; init && i < n + got; i++)
+			p[i] = block_init(p[i], PYALLOC_CLASS(size), size, gfp);
+		n += got;
+		if (n < nr && got < PY_BATCH) {
+			p[n] = __pyalloc(size, gfp);
+			if (!p[n]) {
+				pyfree_bulk(n, p);
+				return 0;
+			}
+			n++;
+		}
+	}
+	return nr;
+}
+EXPORT_SYMBOL_GPL(pyalloc_bulk);
+
+/*
+ * Frees what can be freed by an uneventful fast path; says how many these were.
+ * Blocks that come together are mostly of one pool, which is looked up once.
+ */
+static unsigned int free_run(unsigned int nr, void **p)
+{
+	struct py_pool *pool = &py_no_pool;
+	unsigned long page = ~0UL;	/* none: no block is in the last page */
+	unsigned int n = 0;
+	struct py_cpu *c;
+
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	if (!busy_trylock(c)) {
+		preempt_enable();
+		return 0;
+	}
+	for (; n < nr; n++) {
+		void *block = p[n];
+
+		if (((unsigned long)block ^ page) & PAGE_MASK) {
+			struct py_arena *arena = py_arena_of(block);
+			unsigned int i = py_index_of(block);
+
+			if (!py_map_has(block) ||
+			    READ_ONCE(arena->owner[i]) != c->id)
+				break;
+			pool = arena->pool + i;
+			page = (unsigned long)block;
+		}
+		if (pool->free == block || pool->left == 1)
+			break;
+		set_next(c, block, pool->free);
+		pool->free = block;
+		pool->left--;
+	}
+	busy_unlock(c);
+	preempt_enable();
+	return n;
+}
+
+/**
+ * pyfree_bulk() - free many blocks
+ * @nr: how many
+ * @p: the pointers; each what pyalloc() or one of its kin returned, or NULL
+ *
+ * The peer of kfree_bulk(). They may be of different sizes.
+ *
+ * Context: As pyfree().
+ */
+void pyfree_bulk(unsigned int nr, void **p)
+{
+	unsigned int n = 0;
+
+	while (n < nr) {
+		if (!PY_ANNOTATE && !want_init_on_free())
+			n += free_run(min(nr - n, (unsigned int)PY_BATCH), p + n);
+		if (n < nr)
+			pyfree(p[n++]);
+	}
+}
+EXPORT_SYMBOL_GPL(pyfree_bulk);
+
+/* ---- Copies -------------------------------------------------------------------- */
+
+/**
+ * pymemdup() - copy memory into new memory
+ * @src: what is copied
+ * @len: bytes
+ * @gfp: allocation flags
+ *
+ * The peer of kmemdup().
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc().
+ */
+void *pymemdup(const void *src, size_t len, gfp_t gfp)
+{
+	void *p = pyalloc(len, gfp);
+
+	return p ? memcpy(p, src, len) : NULL;
+}
+EXPORT_SYMBOL_GPL(pymemdup);
+
+/**
+ * pystrdup() - copy a string into new memory
+ * @s: the string, or NULL
+ * @gfp: allocation flags
+ *
+ * The peer of kstrdup().
+ *
+ * Context: As pyalloc().
+ * Return: The copy; NULL if @s is, or where kmalloc() would have failed too.
+ */
+char *pystrdup(const char *s, gfp_t gfp)
+{
+	return s ? pymemdup(s, strlen(s) + 1, gfp) : NULL;
+}
+EXPORT_SYMBOL_GPL(pystrdup);
+
+/**
+ * pystrndup() - copy a string, or the beginning of it, into new memory
+ * @s: the string, or NULL
+ * @max: at most so many characters of it
+ * @gfp: allocation flags
+ *
+ * The peer of kstrndup().
+ *
+ * Context: As pyalloc().
+ * Return: The copy, terminated; NULL if @s is, or where kmalloc() would have
+ * failed too.
+ */
+char *pystrndup(const char *s, size_t max, gfp_t gfp)
+{
+	size_t len;
+	char *p;
+
+	if (!s)
+		return NULL;
+	len = strnlen(s, max);
+	p = pyalloc(len + 1, gfp);
+	if (!p)
+		return NULL;
+	memcpy(p, s, len);
+	p[len] = 0;
+	return p;
+}
+EXPORT_SYMBOL_GPL(pystrndup);
+
+/**
+ * pyvasprintf() - format a string into new memory
+ * @gfp: allocation flags
+ * @fmt: the format
+ * @ap: its arguments
+ *
+ * The peer of kvasprintf().
+ *
+ * Context: As pyalloc().
+ * Return: The string; NULL where kmalloc() would have failed too.
+ */
+char *pyvasprintf(gfp_t gfp, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *p;
+	int len;
+
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	p = pyalloc(len + 1, gfp);
+	if (p)
+		WARN_ONCE(vsnprintf(p, len + 1, fmt, ap) != len,
+			  "pyalloc: what \"%s\" shows has changed\n", fmt);
+	return p;
+}
+EXPORT_SYMBOL_GPL(pyvasprintf);
+
+/**
+ * pyasprintf() - format a string into new memory
+ * @gfp: allocation flags
+ * @fmt: the format
+ * @...: its arguments
+ *
+ * The peer of kasprintf().
+ *
+ * Context: As pyalloc().
+ * Return: As pyvasprintf().
+ */
+char *pyasprintf(gfp_t gfp, const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
+
+	va_start(ap, fmt);
+	p = pyvasprintf(gfp, fmt, ap);
+	va_end(ap);
+	return p;
+}
+EXPORT_SYMBOL_GPL(pyasprintf);
+
+/* ---- After a grace period --------------------------------------------------------- */
+
+/*
+ * What is to be freed hangs on a list of the CPU by its rcu_head, whose function
+ * is the block itself, or with PY_RCU_HOLDER one that holds the pointer. A worker
+ * takes all lists, waits for a grace period, frees; what comes meanwhile waits
+ * for the next, so the more there is, the more share one.
+ */
+#define PY_RCU_HOLDER	1UL
+
+struct py_rcu_holder {
+	struct rcu_head rcu;
+	const void *p;
+};
+
+static struct {
+	int armed;
+	struct irq_work kick;
+	struct work_struct work;
+} py_rcu;
+
+static_assert(offsetof(struct rcu_head, next) == 0 &&
+	      sizeof(struct llist_node) <= sizeof_field(struct rcu_head, next));
+
+/* Module exit: nobody adds anything any more. */
+static void rcu_stop(void)
+{
+	irq_work_sync(&py_rcu.kick);
+	flush_work(&py_rcu.work);
+}
+
+static void rcu_free(struct rcu_head *head)
+{
+	unsigned long p = (unsigned long)head->func;
+
+	if (p & PY_RCU_HOLDER) {
+		struct py_rcu_holder *holder = (void *)(p - PY_RCU_HOLDER);
+
+		pyfree(holder->p);
+		pyfree(holder);
+	} else {
+		pyfree((void *)p);
+	}
+}
+
+static void rcu_work(struct work_struct *work)
+{
+	struct llist_node *list = NULL, *next, *some, *last;
+	unsigned int cpu;
+
+	WRITE_ONCE(py_rcu.armed, 0);
+	smp_mb();	/* pairs with rcu_arm(): the lists are looked at after that */
+	for_each_possible_cpu(cpu) {
+		some = llist_del_all(&per_cpu(py_cpu, cpu).rcu);
+		if (!some)
+			continue;
+		for (last = some; last->next; last = last->next)
+			;
+		last->next = list;
+		list = some;
+	}
+	if (!list)
+		return;
+	synchronize_rcu();
+	for (; list; list = next) {
+		next = list->next;
+		rcu_free((struct rcu_head *)list);
+		cond_resched();
+	}
+}
+
+/* From irq_work: who frees may hold any lock. */
+static void rcu_kick(struct irq_work *work)
+{
+	queue_work(py_reaper.wq, &py_rcu.work);
+}
+
+/* For pyfree_rcu(). */
+void __pyfree_rcu(struct rcu_head *head, void *p)
+{
+	head->func = (rcu_callback_t)p;
+	preempt_disable();
+	llist_add((struct llist_node *)head, &this_cpu_ptr(&py_cpu)->rcu);
+	preempt_enable();
+	smp_mb();	/* pairs with rcu_work() */
+	if (!READ_ONCE(py_rcu.armed) && !xchg(&py_rcu.armed, 1))
+		irq_work_queue(&py_rcu.kick);
+}
+EXPORT_SYMBOL_GPL(__pyfree_rcu);
+
+/**
+ * pyfree_rcu_mightsleep() - free memory without an rcu_head after a grace period
+ * @p: what pyalloc() or one of its kin returned, or NULL
+ *
+ * The peer of kfree_rcu_mightsleep(). Waits for the grace period itself only if
+ * there is no memory to remember @p.
+ *
+ * Context: May sleep.
+ */
+void pyfree_rcu_mightsleep(const void *p)
+{
+	struct py_rcu_holder *holder;
+
+	might_sleep();
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	holder = pyalloc(sizeof(*holder), GFP_KERNEL | __GFP_NORETRY |
+					  __GFP_NOWARN);
+	if (!holder) {
+		synchronize_rcu();
+		pyfree(p);
+		return;
+	}
+	holder->p = p;
+	__pyfree_rcu(&holder->rcu, (void *)holder + PY_RCU_HOLDER);
+}
+EXPORT_SYMBOL_GPL(pyfree_rcu_mightsleep);
+
+/* ---- Owners that free by themselves ------------------------------------------------- */
+
+static void devm_pyfree_action(void *p)
+{
+	pyfree(p);
+}
+
+/**
+ * devm_pyalloc() - allocate memory that goes with a device
+ * @dev: the device
+ * @size: bytes wanted
+ * @gfp: allocation flags
+ *
+ * The peer of devm_kmalloc(): freed when the driver is detached from @dev.
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc(); NULL if there is no memory to remember it, too.
+ */
+void *devm_pyalloc(struct device *dev, size_t size, gfp_t gfp)
+{
+	void *p = pyalloc(size, gfp);
+
+	if (ZERO_OR_NULL_PTR(p))
+		return p;
+	if (devm_add_action(dev, devm_pyfree_action, p)) {
+		pyfree(p);
+		return NULL;
+	}
+	return p;
+}
+EXPORT_SYMBOL_GPL(devm_pyalloc);
+
+/**
+ * devm_pyfree() - free memory that goes with a device before it goes
+ * @dev: the device
+ * @p: what devm_pyalloc() or devm_pyzalloc() returned for it, or NULL
+ *
+ * The peer of devm_kfree().
+ *
+ * Context: As pyfree().
+ */
+void devm_pyfree(struct device *dev, const void *p)
+{
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	devm_remove_action(dev, devm_pyfree_action, (void *)p);
+	pyfree(p);
+}
+EXPORT_SYMBOL_GPL(devm_pyfree);
+
+/**
+ * mempool_pyalloc() - alloc function of a mempool over pyalloc
+ * @gfp: allocation flags
+ * @size: bytes of an element, as the mempool's pool_data
+ *
+ * The peer of mempool_kmalloc().
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc().
+ */
+void *mempool_pyalloc(gfp_t gfp, void *size)
+{
+	return pyalloc((size_t)size, gfp);
+}
+EXPORT_SYMBOL_GPL(mempool_pyalloc);
+
+/**
+ * mempool_pyfree() - free function of a mempool over pyalloc
+ * @element: what mempool_pyalloc() returned
+ * @size: not used
+ *
+ * The peer of mempool_kfree().
+ *
+ * Context: As pyfree().
+ */
+void mempool_pyfree(void *element, void *size)
+{
+	pyfree(element);
+}
+EXPORT_SYMBOL_GPL(mempool_pyfree);
 
 /* ---- Visits to the CPUs ---------------------------------------------------- */
 
@@ -2443,6 +2920,7 @@ EXPORT_SYMBOL_INTERNAL(pyalloc_test_busy);
 static const char * const py_reason_name[] = {
 	[PY_FALL_SIZE] = "above 512 bytes",
 	[PY_FALL_GFP] = "flags of kmalloc's",
+	[PY_FALL_NODE] = "another node's memory",
 	[PY_FALL_NESTED] = "in an interrupt, busy",
 	[PY_FALL_RESERVE] = "memory reserves",
 	[PY_FALL_ARENA] = "no arena",
@@ -2765,6 +3243,7 @@ static void cpus_init(void)
 		c->token = cpu;
 		c->key = key;
 		init_llist_head(&c->inbox);
+		init_llist_head(&c->rcu);
 		INIT_CSD(&c->csd, visit_ipi, c);
 	}
 }
@@ -2795,8 +3274,11 @@ static int __init pyalloc_init(void)
 	py_hrtimer_setup(&py_reaper.timer, reaper_wake, CLOCK_MONOTONIC,
 			 HRTIMER_MODE_REL_HARD);
 	INIT_WORK(&py_reaper.work, reaper_work);
+	py_rcu.kick = IRQ_WORK_INIT_HARD(rcu_kick);
+	INIT_WORK(&py_rcu.work, rcu_work);
+	/* Two: the reaper does not wait for grace periods. */
 	py_reaper.wq = alloc_workqueue("pyalloc", WQ_UNBOUND | WQ_MEM_RECLAIM,
-				       1);
+				       2);
 	if (!py_reaper.wq)
 		return -ENOMEM;
 	err = map_init();
@@ -2856,6 +3338,7 @@ static void __exit pyalloc_exit(void)
 
 	debugfs_remove(py_debugfs);
 	py_shrinker_remove(py_shrinker);
+	rcu_stop();
 	reaper_stop();
 	for (i = 0; !i || (anything_pending() && i < PY_EXIT_TRIMS); i++) {
 		pyalloc_trim();

@@ -10,10 +10,14 @@
 #define PYALLOC_H
 
 #include <linux/build_bug.h>
+#include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/stdarg.h>
 #include <linux/types.h>
+
+struct device;
 
 /* Distance between two size classes and alignment of every block, bytes. */
 #define PYALLOC_ALIGN		8
@@ -114,12 +118,272 @@ void *pycalloc(size_t n, size_t size, gfp_t gfp)
 	return pyalloc_array(n, size, gfp | __GFP_ZERO);
 }
 
+void *__pyalloc_node(size_t size, gfp_t gfp, int node) __alloc_size(1) __malloc;
+
+/**
+ * pyalloc_node() - allocate memory on a NUMA node
+ * @size: bytes wanted
+ * @gfp: allocation flags
+ * @node: the node, or NUMA_NO_NODE
+ *
+ * The peer of kmalloc_node(). Pools are the CPU's own node's: another node is
+ * served by kmalloc(), and so is __GFP_THISNODE.
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc().
+ */
+static __always_inline __alloc_size(1) __malloc
+void *pyalloc_node(size_t size, gfp_t gfp, int node)
+{
+	if (node == NUMA_NO_NODE)
+		return pyalloc(size, gfp);
+	return __pyalloc_node(size, gfp, node);
+}
+
+/**
+ * pyzalloc_node() - allocate zeroed memory on a NUMA node
+ * @size: bytes wanted
+ * @gfp: allocation flags
+ * @node: the node, or NUMA_NO_NODE
+ *
+ * The peer of kzalloc_node().
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc().
+ */
+static __always_inline __alloc_size(1) __malloc
+void *pyzalloc_node(size_t size, gfp_t gfp, int node)
+{
+	return pyalloc_node(size, gfp | __GFP_ZERO, node);
+}
+
+/**
+ * pycalloc_node() - allocate zeroed memory for an array on a NUMA node
+ * @n: number of elements
+ * @size: bytes of one element
+ * @gfp: allocation flags
+ * @node: the node, or NUMA_NO_NODE
+ *
+ * The peer of kcalloc_node().
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc_array().
+ */
+static __always_inline __alloc_size(1, 2) __malloc
+void *pycalloc_node(size_t n, size_t size, gfp_t gfp, int node)
+{
+	size_t bytes;
+
+	if (unlikely(check_mul_overflow(n, size, &bytes)))
+		return NULL;
+	return pyzalloc_node(bytes, gfp, node);
+}
+
 void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 	__realloc_size(2) __must_check;
+
+/**
+ * pyrealloc_array() - change the size of an array
+ * @p: what pyalloc() or one of its kin returned, or NULL
+ * @n: number of elements wanted
+ * @size: bytes of one element
+ * @gfp: allocation flags
+ *
+ * The peer of krealloc_array().
+ *
+ * Context: As pyalloc().
+ * Return: As pyrealloc(); NULL, and @p as it was, if @n * @size overflows.
+ */
+static __always_inline __realloc_size(2, 3) __must_check
+void *pyrealloc_array(void *p, size_t n, size_t size, gfp_t gfp)
+{
+	size_t bytes;
+
+	if (unlikely(check_mul_overflow(n, size, &bytes)))
+		return NULL;
+	return pyrealloc(p, bytes, gfp);
+}
+
 void pyfree(const void *p);
 void pyfree_sensitive(const void *p);
 size_t pysize(const void *p);
 size_t pyalloc_size_roundup(size_t size);
 unsigned long pyalloc_trim(void);
+
+unsigned int pyalloc_bulk(size_t size, gfp_t gfp, unsigned int nr, void **p)
+	__must_check;
+void pyfree_bulk(unsigned int nr, void **p);
+
+/* ---- Objects of a type -------------------------------------------------- */
+
+#define __pyalloc_objs(fn, gfp, type, n)				\
+	((type *)fn(size_mul(sizeof(type), n), gfp))
+
+#define __pyalloc_flex(fn, gfp, type, member, n)			\
+({									\
+	const size_t __n = (n);						\
+	type *__obj = fn(struct_size((type *)NULL, member, __n), gfp);	\
+									\
+	if (__obj)							\
+		__pyalloc_set_counter(__obj->member, __n);		\
+	__obj;								\
+})
+
+/* The counter of a flexible array with __counted_by(), if the compiler knows. */
+#ifdef __set_flex_counter
+#define __pyalloc_set_counter	__set_flex_counter
+#else
+#define __pyalloc_set_counter(member, n)
+#endif
+
+/* The flags, or GFP_KERNEL. */
+#define __pyalloc_gfp(...)						\
+	__pyalloc_second(0, ##__VA_ARGS__, GFP_KERNEL)
+#define __pyalloc_second(a, b, ...)	((void)(a), (b))
+
+/**
+ * pyalloc_obj() - allocate an object of a type
+ * @var_or_type: the type, or a variable of it
+ * @...: allocation flags; GFP_KERNEL if there are none
+ *
+ * The peer of kmalloc_obj(), on kernels too that have none.
+ *
+ * Context: As pyalloc().
+ * Return: A pointer to that type; NULL where kmalloc() would have failed too.
+ */
+#define pyalloc_obj(var_or_type, ...)					\
+	__pyalloc_objs(pyalloc, __pyalloc_gfp(__VA_ARGS__),		\
+		       typeof(var_or_type), 1)
+
+/**
+ * pyzalloc_obj() - as pyalloc_obj(), zeroed
+ * @var_or_type: the type, or a variable of it
+ * @...: allocation flags; GFP_KERNEL if there are none
+ */
+#define pyzalloc_obj(var_or_type, ...)					\
+	__pyalloc_objs(pyzalloc, __pyalloc_gfp(__VA_ARGS__),		\
+		       typeof(var_or_type), 1)
+
+/**
+ * pyalloc_objs() - allocate an array of objects of a type
+ * @var_or_type: the type, or a variable of it
+ * @n: number of elements
+ * @...: allocation flags; GFP_KERNEL if there are none
+ *
+ * The peer of kmalloc_objs().
+ *
+ * Context: As pyalloc().
+ * Return: A pointer to the first; NULL if the size overflows, too.
+ */
+#define pyalloc_objs(var_or_type, n, ...)				\
+	__pyalloc_objs(pyalloc, __pyalloc_gfp(__VA_ARGS__),		\
+		       typeof(var_or_type), n)
+
+/**
+ * pyzalloc_objs() - as pyalloc_objs(), zeroed
+ * @var_or_type: the type, or a variable of it
+ * @n: number of elements
+ * @...: allocation flags; GFP_KERNEL if there are none
+ */
+#define pyzalloc_objs(var_or_type, n, ...)				\
+	__pyalloc_objs(pyzalloc, __pyalloc_gfp(__VA_ARGS__),		\
+		       typeof(var_or_type), n)
+
+/**
+ * pyalloc_flex() - allocate a structure with a flexible array
+ * @var_or_type: the structure's type, or a variable of it
+ * @member: the name of the flexible array
+ * @n: number of its elements
+ * @...: allocation flags; GFP_KERNEL if there are none
+ *
+ * The peer of kmalloc_flex(): sets the counter of the array if it has one and
+ * compiler and kernel know.
+ *
+ * Context: As pyalloc().
+ * Return: A pointer to the structure; NULL if the size overflows, too.
+ */
+#define pyalloc_flex(var_or_type, member, n, ...)			\
+	__pyalloc_flex(pyalloc, __pyalloc_gfp(__VA_ARGS__),		\
+		       typeof(var_or_type), member, n)
+
+/**
+ * pyzalloc_flex() - as pyalloc_flex(), zeroed
+ * @var_or_type: the structure's type, or a variable of it
+ * @member: the name of the flexible array
+ * @n: number of its elements
+ * @...: allocation flags; GFP_KERNEL if there are none
+ */
+#define pyzalloc_flex(var_or_type, member, n, ...)			\
+	__pyalloc_flex(pyzalloc, __pyalloc_gfp(__VA_ARGS__),		\
+		       typeof(var_or_type), member, n)
+
+/* ---- Copies --------------------------------------------------------------- */
+
+void *pymemdup(const void *src, size_t len, gfp_t gfp) __realloc_size(2);
+char *pystrdup(const char *s, gfp_t gfp);
+char *pystrndup(const char *s, size_t max, gfp_t gfp);
+__printf(2, 0) char *pyvasprintf(gfp_t gfp, const char *fmt, va_list ap);
+__printf(2, 3) char *pyasprintf(gfp_t gfp, const char *fmt, ...);
+
+/* ---- After a grace period --------------------------------------------------- */
+
+void __pyfree_rcu(struct rcu_head *head, void *p);
+
+/**
+ * pyfree_rcu() - free memory after an RCU grace period
+ * @ptr: what pyalloc() or one of its kin returned, or NULL
+ * @field: the name of the struct rcu_head in it
+ *
+ * The peer of kfree_rcu(). Many share one grace period. What is on its way when
+ * pyalloc is unloaded is freed first.
+ *
+ * Context: As kfree_rcu(): any but NMI.
+ */
+#define pyfree_rcu(ptr, field)						\
+do {									\
+	typeof(ptr) __p = (ptr);					\
+									\
+	if (__p)							\
+		__pyfree_rcu(&__p->field, (void *)__p);			\
+} while (0)
+
+void pyfree_rcu_mightsleep(const void *p);
+
+/* ---- Owners that free by themselves ------------------------------------------ */
+
+void *devm_pyalloc(struct device *dev, size_t size, gfp_t gfp)
+	__alloc_size(2) __malloc;
+
+/**
+ * devm_pyzalloc() - allocate zeroed memory that goes with a device
+ * @dev: the device
+ * @size: bytes wanted
+ * @gfp: allocation flags
+ *
+ * The peer of devm_kzalloc().
+ *
+ * Context: As pyalloc().
+ * Return: As devm_pyalloc().
+ */
+static __always_inline __alloc_size(2) __malloc
+void *devm_pyzalloc(struct device *dev, size_t size, gfp_t gfp)
+{
+	return devm_pyalloc(dev, size, gfp | __GFP_ZERO);
+}
+
+void devm_pyfree(struct device *dev, const void *p);
+
+void *mempool_pyalloc(gfp_t gfp, void *size);
+void mempool_pyfree(void *element, void *size);
+
+/* The peer of mempool_create_kmalloc_pool(). */
+#define mempool_create_pyalloc_pool(min_nr, size)			\
+	mempool_create(min_nr, mempool_pyalloc, mempool_pyfree,		\
+		       (void *)(unsigned long)(size))
+
+/* char *p __free(pyfree) = pyalloc(...); */
+#ifdef DEFINE_FREE
+DEFINE_FREE(pyfree, void *, if (!IS_ERR_OR_NULL(_T)) pyfree(_T))
+#endif
 
 #endif /* PYALLOC_H */

@@ -215,6 +215,7 @@ static inline unsigned int py_chain_count(u32 word)
 enum py_reason {
 	PY_FALL_SIZE,		/* above PYALLOC_MAX */
 	PY_FALL_GFP,		/* a flag that only kmalloc() honours */
+	PY_FALL_NODE,		/* memory of another NUMA node was asked for */
 	PY_FALL_NESTED,		/* an interrupt found "busy" taken */
 	PY_FALL_RESERVE,	/* a PF_MEMALLOC caller would need an arena */
 	PY_FALL_ARENA,		/* no arena to be had */
@@ -313,6 +314,8 @@ struct py_cpu {
 	unsigned int pushed;	/* into it, ever: never too low */
 
 	struct llist_node *inbox_rest;	/* detached from it, under "busy" */
+
+	struct llist_head rcu;	/* freed here, and waiting for a grace period */
 
 	/* Pools of this CPU with chains that others freed. */
 	struct llist_head inbox ____cacheline_aligned;

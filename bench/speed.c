@@ -13,6 +13,44 @@
 
 static const size_t pair_sizes[] = { 8, 16, 24, 40, 64, 100, 136, 200, 264,
 				     384, 512 };
+#define BULK	16
+
+/* Many at once: an operation is one of them. */
+static __always_inline void bulk(const enum kind kind, struct run *run)
+{
+	void *p[BULK];
+	unsigned int i;
+
+	for (i = 0; i < run->n; i += BULK) {
+		if (kind == PYALLOC) {
+			if (pyalloc_bulk(run->size, BENCH_GFP, BULK, p))
+				pyfree_bulk(BULK, p);
+		} else if (kind == KMALLOC) {
+			if (kmem_cache_alloc_bulk(run->cache, BENCH_GFP, BULK, p))
+				kmem_cache_free_bulk(run->cache, BULK, p);
+		} else {
+			bench_empty_free(bench_empty_alloc(run->size, BENCH_GFP));
+		}
+	}
+}
+
+/* The same, one by one. */
+static __always_inline void single(const enum kind kind, struct run *run)
+{
+	void *p[BULK];
+	unsigned int i, j;
+
+	for (i = 0; i < run->n; i += BULK) {
+		for (j = 0; j < BULK; j++)
+			p[j] = take(kind, run->cache, run->size, BENCH_GFP);
+		for (j = 0; j < BULK; j++)
+			drop(kind, run->cache, p[j]);
+	}
+}
+
+BENCH_LOOP_SIZES(bulk);
+BENCH_LOOP_SIZES(single);
+
 static const size_t many_sizes[] = { 8, 64, 512 };
 
 static struct kmem_cache *cache_new(size_t size)
@@ -99,6 +137,10 @@ int bench_pair(void)
 
 	for (i = 0; !err && i < ARRAY_SIZE(pair_sizes); i++)
 		err = compare_size("pair", pair_fns, pair_sizes[i], &run);
+	if (!err)
+		err = compare_size("16 at once", bulk_fns, 64, &run);
+	if (!err)
+		err = compare_size("16 one by one", single_fns, 64, &run);
 	for (i = 0; !err && i < ARRAY_SIZE(constant); i++)
 		err = compare_size("pair, constant", constant[i].fns,
 				   constant[i].size, &run);

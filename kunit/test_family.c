@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rest of the kmalloc family: nodes, arrays, types, many at once, copies,
+ * after a grace period, by device and by mempool.
+ */
+#include "common.h"
+
+#include <linux/delay.h>
+#include <linux/device.h>
+#include <linux/mempool.h>
+#include <linux/platform_device.h>
+
+struct py_item {
+	struct rcu_head rcu;
+	u64 value;
+};
+
+struct py_row {
+	u32 n;
+	u16 cell[];
+};
+
+static bool py_is_zero(const void *p, size_t size)
+{
+	return !memchr_inv(p, 0, size);
+}
+
+static void no_node_is_the_own_one(struct kunit *test)
+{
+	u8 *p = pyalloc_node(40, GFP_KERNEL, NUMA_NO_NODE);
+	u8 *q = pyzalloc_node(40, GFP_KERNEL, numa_mem_id());
+
+	KUNIT_EXPECT_TRUE(test, py_is_pooled(p));
+	KUNIT_EXPECT_TRUE(test, py_is_pooled(q));
+	KUNIT_EXPECT_TRUE(test, q && py_is_zero(q, 40));
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NODE), 0);
+	pyfree(p);
+	pyfree(q);
+}
+
+static void this_node_alone_is_kmallocs(struct kunit *test)
+{
+	void *p = pyalloc_node(40, GFP_KERNEL | __GFP_THISNODE, numa_mem_id());
+	void *q = pyalloc(40, GFP_KERNEL | __GFP_THISNODE);
+
+	KUNIT_EXPECT_NOT_NULL(test, p);
+	KUNIT_EXPECT_NOT_NULL(test, q);
+	KUNIT_EXPECT_FALSE(test, py_is_pooled(p));
+	KUNIT_EXPECT_FALSE(test, py_is_pooled(q));
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NODE), 1);
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_GFP), 1);
+	pyfree(p);
+	pyfree(q);
+}
+
+static void array_on_a_node_is_zeroed(struct kunit *test)
+{
+	size_t huge = SIZE_MAX / 2;
+	u8 *p = pycalloc_node(7, 9, GFP_KERNEL, NUMA_NO_NODE);
+
+	OPTIMIZER_HIDE_VAR(huge);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, py_is_zero(p, 63));
+	KUNIT_EXPECT_NULL(test, pycalloc_node(huge, 3, GFP_KERNEL, NUMA_NO_NODE));
+	pyfree(p);
+}
+
+static void array_grows_unless_it_overflows(struct kunit *test)
+{
+	size_t huge = SIZE_MAX / 2;
+	u32 *p = pyalloc_array(4, sizeof(*p), GFP_KERNEL), *q;
+
+	OPTIMIZER_HIDE_VAR(huge);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	py_fill(p, 16, 5);
+	q = pyrealloc_array(p, 100, sizeof(*p), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	KUNIT_EXPECT_TRUE(test, py_holds(q, 16, 5));
+	KUNIT_EXPECT_EQ(test, pysize(q), 400);
+	KUNIT_EXPECT_NULL(test, pyrealloc_array(q, huge, 3, GFP_KERNEL));
+	KUNIT_EXPECT_TRUE(test, py_holds(q, 16, 5));
+	pyfree(q);
+}
+
+static void objects_have_their_type(struct kunit *test)
+{
+	struct py_item *one = pyalloc_obj(*one);
+	struct py_item *zero = pyzalloc_obj(struct py_item, GFP_ATOMIC);
+	struct py_item *some = pyzalloc_objs(*some, 5);
+	struct py_item *more = pyalloc_objs(*more, 5, GFP_NOWAIT);
+
+	KUNIT_EXPECT_EQ(test, pysize(one), sizeof(*one));
+	KUNIT_EXPECT_TRUE(test, zero && py_is_zero(zero, sizeof(*zero)));
+	KUNIT_EXPECT_TRUE(test, some && py_is_zero(some, 5 * sizeof(*some)));
+	KUNIT_EXPECT_EQ(test, pysize(more), 5 * sizeof(*more));
+	pyfree(one);
+	pyfree(zero);
+	pyfree(some);
+	pyfree(more);
+}
+
+static void flexible_object_has_room(struct kunit *test)
+{
+	size_t huge = SIZE_MAX / 2;
+	struct py_row *row = pyalloc_flex(*row, cell, 11);
+	struct py_row *zero = pyzalloc_flex(*zero, cell, 11, GFP_KERNEL);
+
+	OPTIMIZER_HIDE_VAR(huge);
+	KUNIT_EXPECT_EQ(test, pysize(row), round_up(struct_size(row, cell, 11), 8));
+	KUNIT_EXPECT_TRUE(test, zero && py_is_zero(zero, struct_size(zero, cell, 11)));
+	KUNIT_EXPECT_NULL(test, pyalloc_flex(*row, cell, huge, GFP_KERNEL | __GFP_NOWARN));
+	pyfree(row);
+	pyfree(zero);
+}
+
+/* More than a "busy" section handles, of sizes with few and many blocks a pool. */
+static void bulk_is_as_one_by_one(struct kunit *test)
+{
+	static const size_t sizes[] = { 8, 24, 64, 512, 513, 3000 };
+	void **p = kunit_kcalloc(test, 300, sizeof(*p), GFP_KERNEL);
+	unsigned int i, j;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		KUNIT_ASSERT_EQ(test, pyalloc_bulk(sizes[i], GFP_KERNEL, 300, p), 300);
+		for (j = 0; j < 300; j++)
+			py_fill(p[j], sizes[i], j);
+		for (j = 0; j < 300; j++)
+			KUNIT_EXPECT_TRUE(test, py_holds(p[j], sizes[i], j));
+		if (sizes[i] <= PYALLOC_MAX)
+			KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 300);
+		pyfree_bulk(300, p);
+		KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+	}
+}
+
+static void bulk_of_nothing(struct kunit *test)
+{
+	void *p[2];
+
+	KUNIT_EXPECT_EQ(test, pyalloc_bulk(64, GFP_KERNEL, 0, p), 0);
+	KUNIT_EXPECT_EQ(test, pyalloc_bulk(0, GFP_KERNEL, 2, p), 2);
+	KUNIT_EXPECT_PTR_EQ(test, p[0], ZERO_SIZE_PTR);
+	KUNIT_EXPECT_PTR_EQ(test, p[1], ZERO_SIZE_PTR);
+	pyfree_bulk(2, p);
+	pyfree_bulk(0, NULL);
+}
+
+static void bulk_zeroes_what_is_asked(struct kunit *test)
+{
+	void *p[40];
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, pyalloc_bulk(40, GFP_KERNEL, 40, p), 40);
+	for (i = 0; i < 40; i++)
+		py_fill(p[i], 40, i);
+	pyfree_bulk(40, p);
+	KUNIT_ASSERT_EQ(test, pyalloc_bulk(40, GFP_KERNEL | __GFP_ZERO, 40, p), 40);
+	for (i = 0; i < 40; i++)
+		KUNIT_EXPECT_TRUE(test, py_is_zero(p[i], 40));
+	pyfree_bulk(40, p);
+}
+
+static void bulk_free_takes_every_kind(struct kunit *test)
+{
+	void *p[6] = {
+		py_get(8, GFP_KERNEL), NULL, kmalloc(8, GFP_KERNEL),
+		ZERO_SIZE_PTR, py_get(1000, GFP_KERNEL), py_get(512, GFP_KERNEL),
+	};
+
+	pyfree_bulk(ARRAY_SIZE(p), p);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+struct py_bulk_free {
+	unsigned int n;
+	void **p;
+};
+
+static void py_bulk_free(void *arg)
+{
+	struct py_bulk_free *f = arg;
+
+	pyfree_bulk(f->n, f->p);
+}
+
+static void bulk_freed_elsewhere_comes_back(struct kunit *test)
+{
+	unsigned int other = py_other_cpu(test);
+	struct py_bulk_free f = { .n = 200 };
+	struct py_worker worker;
+
+	f.p = kunit_kcalloc(test, f.n, sizeof(*f.p), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f.p);
+	KUNIT_ASSERT_EQ(test, pyalloc_bulk(64, GFP_KERNEL, f.n, f.p), f.n);
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_bulk_free, &f));
+	py_worker_finish(&worker);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+}
+
+static void copies_are_copies(struct kunit *test)
+{
+	static const char text[] = "brian";
+	char *dup = pystrdup(text, GFP_KERNEL), *two = pystrndup(text, 2, GFP_KERNEL);
+	char *all = pystrndup(text, 100, GFP_KERNEL), *mem = pymemdup(text, 3, GFP_KERNEL);
+
+	KUNIT_EXPECT_STREQ(test, dup, "brian");
+	KUNIT_EXPECT_STREQ(test, two, "br");
+	KUNIT_EXPECT_STREQ(test, all, "brian");
+	KUNIT_EXPECT_TRUE(test, mem && !memcmp(mem, "bri", 3));
+	KUNIT_EXPECT_EQ(test, pysize(dup), 8);
+	KUNIT_EXPECT_TRUE(test, py_is_pooled(dup));
+	KUNIT_EXPECT_NULL(test, pystrdup(NULL, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, pystrndup(NULL, 3, GFP_KERNEL));
+	pyfree(dup);
+	pyfree(two);
+	pyfree(all);
+	pyfree(mem);
+}
+
+static void text_is_formatted(struct kunit *test)
+{
+	char *s = pyasprintf(GFP_KERNEL, "%s-%04d", "pool", 63);
+	char *empty = pyasprintf(GFP_KERNEL, "%s", "");
+
+	KUNIT_EXPECT_STREQ(test, s, "pool-0063");
+	KUNIT_EXPECT_STREQ(test, empty, "");
+	KUNIT_EXPECT_EQ(test, pysize(s), 16);
+	pyfree(s);
+	pyfree(empty);
+}
+
+static bool py_all_freed(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100; i++) {
+		if (!py_in_use_all(py_walk(test)))
+			return true;
+		msleep(20);
+	}
+	return false;
+}
+
+/* It counts as in use while a reader may look: longer than the reaper takes. */
+static void rcu_free_waits_for_readers(struct kunit *test)
+{
+	struct py_item *p = pyalloc_obj(*p);
+	unsigned int i, freed = 0;
+	struct py_pool *pool;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	pool = py_pool_of(p);
+	rcu_read_lock();
+	pyfree_rcu(p, rcu);
+	for (i = 0; i < 700; i++) {
+		mdelay(1);
+		freed += READ_ONCE(pool->left) !=
+			 (READ_ONCE(pool->state) == PY_POOL_CURRENT ? 2 : 1);
+	}
+	rcu_read_unlock();
+	KUNIT_EXPECT_EQ(test, freed, 0);
+	KUNIT_EXPECT_TRUE(test, py_all_freed(test));
+}
+
+static void rcu_frees_many(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10000; i++) {
+		struct py_item *p = pyalloc_obj(*p);
+
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		pyfree_rcu(p, rcu);
+	}
+	KUNIT_EXPECT_TRUE(test, py_all_freed(test));
+}
+
+static void rcu_frees_without_a_head(struct kunit *test)
+{
+	void *small = py_get(8, GFP_KERNEL), *large = py_get(5000, GFP_KERNEL);
+
+	pyfree_rcu_mightsleep(small);
+	pyfree_rcu_mightsleep(large);
+	pyfree_rcu_mightsleep(NULL);
+	pyfree_rcu((struct py_item *)NULL, rcu);
+	KUNIT_EXPECT_TRUE(test, py_all_freed(test));
+}
+
+static void device_frees_when_it_goes(struct kunit *test)
+{
+	struct platform_device *pdev;
+	void *group, *one, *two;
+
+	pdev = platform_device_alloc("pyalloc_kunit", PLATFORM_DEVID_NONE);
+	KUNIT_ASSERT_NOT_NULL(test, pdev);
+	group = devres_open_group(&pdev->dev, NULL, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, group);
+	one = devm_pyalloc(&pdev->dev, 40, GFP_KERNEL);
+	two = devm_pyzalloc(&pdev->dev, 48, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, one);
+	KUNIT_EXPECT_TRUE(test, two && py_is_zero(two, 48));
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 2);
+	devm_pyfree(&pdev->dev, one);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
+	devres_release_group(&pdev->dev, group);
+	platform_device_put(pdev);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+static void mempool_is_served(struct kunit *test)
+{
+	mempool_t *pool = mempool_create_pyalloc_pool(4, 72);
+	void *p;
+
+	KUNIT_ASSERT_NOT_NULL(test, pool);
+	KUNIT_EXPECT_EQ(test, py_in_use(py_walk(test), PYALLOC_CLASS(72)), 4);
+	p = mempool_alloc(pool, GFP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, py_is_pooled(p));
+	mempool_free(p, pool);
+	mempool_destroy(pool);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+#ifdef DEFINE_FREE
+static void scope_frees(struct kunit *test)
+{
+	{
+		char *p __free(pyfree) = pystrdup("scope", GFP_KERNEL);
+
+		KUNIT_EXPECT_STREQ(test, p, "scope");
+	}
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+#endif
+
+static struct kunit_case py_family_cases[] = {
+	KUNIT_CASE(no_node_is_the_own_one),
+	KUNIT_CASE(this_node_alone_is_kmallocs),
+	KUNIT_CASE(array_on_a_node_is_zeroed),
+	KUNIT_CASE(array_grows_unless_it_overflows),
+	KUNIT_CASE(objects_have_their_type),
+	KUNIT_CASE(flexible_object_has_room),
+	KUNIT_CASE(bulk_is_as_one_by_one),
+	KUNIT_CASE(bulk_of_nothing),
+	KUNIT_CASE(bulk_zeroes_what_is_asked),
+	KUNIT_CASE(bulk_free_takes_every_kind),
+	KUNIT_CASE(bulk_freed_elsewhere_comes_back),
+	KUNIT_CASE(copies_are_copies),
+	KUNIT_CASE(text_is_formatted),
+	KUNIT_CASE(rcu_free_waits_for_readers),
+	KUNIT_CASE(rcu_frees_many),
+	KUNIT_CASE(rcu_frees_without_a_head),
+	KUNIT_CASE(device_frees_when_it_goes),
+	KUNIT_CASE(mempool_is_served),
+#ifdef DEFINE_FREE
+	KUNIT_CASE(scope_frees),
+#endif
+	{}
+};
+
+static struct kunit_suite py_family_suite = {
+	.name = "pyalloc_family",
+	.init = py_test_init,
+	.exit = py_test_exit,
+	.test_cases = py_family_cases,
+};
+
+kunit_test_suite(py_family_suite);
