@@ -1353,9 +1353,9 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 	/* What just came back is better than what was never used. */
 	if (!llist_empty(&node->back))
 		node_collect(node);
-	/* Others may be faster to the pools of the first arena we add. */
+	/* Others may be faster to what is added: a page that came again is one pool. */
 	taken = node_take(node, want, &arena);
-	if (!taken && node_grow(node, gfp, &why))
+	while (!taken && node_grow(node, gfp, &why))
 		taken = node_take(node, want, &arena);
 	if (!taken)
 		return fall_through(heap, size, gfp, why);
