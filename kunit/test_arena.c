@@ -838,6 +838,8 @@ static void arenas_come_and_go_on_two_cpus(struct kunit *test)
 	py_churn_run(churn);
 	py_worker_finish(&worker);
 	KUNIT_EXPECT_EQ(test, churn[0].unknown + churn[1].unknown, 0);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
+	KUNIT_EXPECT_EQ(test, py_falls_all(test), 0);
 	came = py_walk(test)->arenas_total - fix->before->arenas_total;
 	KUNIT_EXPECT_GT(test, came, 1);
 	kunit_info(test, "%llu arenas came, %llu and %llu rounds\n", came,

@@ -41,12 +41,14 @@ static void one_block_waits_in_the_outbox(struct kunit *test)
 }
 
 /*
- * PY_BATCH blocks of one pool make one chain and one entry of the inbox. Tried
- * again when the reaper was faster.
+ * PY_BATCH blocks of one pool make one chain and one entry of the inbox. Looked
+ * at where they are freed, at once, or it might be the reaper who sent them.
+ * Tried again when it was faster.
  */
 static void full_outbox_becomes_one_chain(struct kunit *test)
 {
-	unsigned int other = py_other_cpu(test), before = 0, after = 0, try, i;
+	unsigned int other = py_other_cpu(test), here = raw_smp_processor_id();
+	unsigned int before = 0, after = 0, try, i;
 	struct py_arena *arena;
 	u64 transit = 0;
 	void **block;
@@ -56,10 +58,12 @@ static void full_outbox_becomes_one_chain(struct kunit *test)
 		block = py_get_many(test, PY_BATCH, 16);
 		arena = py_arena_of(block[0]);
 		i = py_index_of(block[0]);
-		py_free_many_on(other, block, PY_BATCH - 1);
-		before = py_chain_count(arena->remote[i]);
-		py_free_many_on(other, block + PY_BATCH - 1, 1);
-		after = py_chain_count(arena->remote[i]);
+		py_move_to(other);
+		py_put_many(block, PY_BATCH - 1);
+		before = py_chain_count(READ_ONCE(arena->remote[i]));
+		pyfree(block[PY_BATCH - 1]);
+		after = py_chain_count(READ_ONCE(arena->remote[i]));
+		py_move_to(here);
 		transit = py_transit_all(py_walk(test));
 	}
 	KUNIT_EXPECT_EQ(test, before, 0);
