@@ -385,6 +385,12 @@ static void hardirq_uses_the_pools_otherwise(struct kunit *test)
 	py_shoot(test, &shot);
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), 0);
 	KUNIT_EXPECT_EQ(test, py_walk(test)->class[PYALLOC_CLASS(100)].handed_out, 0);
+
+	/* A task takes pools under the same lock: lockdep compares. */
+	pyalloc_trim();
+	shot.p = py_get(100, GFP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, py_is_pooled(shot.p));
+	pyfree(shot.p);
 }
 
 static void py_take_busy_again(void *arg)
