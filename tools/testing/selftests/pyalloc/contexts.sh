@@ -9,7 +9,7 @@ STORM_MS=${STORM_MS:-3000}
 
 nothing_left()
 {
-	ledger_is 'bytes in in-transit blocks' 0 && ledger_is 'bytes in allocated blocks' 0
+	ledger_is 'bytes in in-transit blocks' 0 'bytes in allocated blocks' 0
 }
 
 # steps CONTEXT: the fewest that any CPU did there
@@ -29,7 +29,7 @@ test_a_storm_keeps_contents_intact()
 	! realtime || contexts="task softirq"
 	for context in $contexts; do
 		holds "steps in $context, the laziest CPU's" "$(steps "$context")" \
-			-gt $((STORM_MS / 3))
+			-gt $((STORM_MS / 10))
 	done
 	nothing_went_wrong
 }
@@ -48,14 +48,12 @@ test_a_storm_while_trim_takes_pages_away()
 	ask alloc 0 64 50000
 	ask thin 0 500
 	ask storm "$STORM_MS" &
-	trims=0
 	while kill -0 $! 2>/dev/null; do
 		echo 1 >"$PY/trim"
-		trims=$((trims + 1))
 		sleep 0.1
 	done
 	wait $! || fail "the storm did damage"
-	holds "trims" "$trims" -gt 1
+	holds "pages given back" "$(ledger 'page allocator: pages given back')" -gt 0
 	ask free 0 "$(held blocks)"
 	eventually 1 nothing_left || fail "$(cat "$PY/stats")"
 	nothing_went_wrong

@@ -49,28 +49,24 @@ marked()
 	echo "$2" | grep -c "  $1" || :
 }
 
-# found ACTION TEXT SIZE: most of ten, as stale copies of a pointer hide a block
+# found TEXT SIZE: most of ten, as stale copies of a pointer hide a block
 found()
 {
-	act "$1"
-	report=$(scan)
-	holds "lost blocks found" "$(marked "$2" "$report")" -ge 7
-	matches "size" "$report" "unreferenced object 0x[0-9a-f]+ \\(size $3\\)"
+	holds "$1 found" "$(marked "$1" "$report")" -ge 7
+	matches "size of $1" "$(echo "$report" | grep -B 5 "  $1")" \
+		"unreferenced object 0x[0-9a-f]+ \\(size $2\\)"
 }
 
+# All kinds at once: a scan takes its time.
 test_lost_blocks_are_found()
 {
-	found lose 'lost pooled' 24
-}
-
-test_lost_blocks_of_a_constant_size_are_found()
-{
-	found lose_constant 'lost constant' 24
-}
-
-test_lost_blocks_of_kmalloc_are_found()
-{
-	found lose_large 'lost large' '[0-9]+'
+	act lose
+	act lose_constant
+	act lose_large
+	report=$(scan)
+	found 'lost pooled' 24
+	found 'lost constant' 24
+	found 'lost large' '[0-9]+'
 }
 
 # Known from another block alone, and that from another, and so on.
