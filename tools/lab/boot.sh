@@ -63,7 +63,10 @@ qemu_machine()
 	case $6 in
 	kvm)	cpu="-cpu host -accel kvm" ;;
 	icount)	cpu="-cpu max -accel tcg,thread=single -icount shift=0,sleep=off" ;;
-	tcg)	cpu="-cpu max -accel tcg,thread=multi" ;;
+	tcg)	cpu="-cpu max -accel tcg,thread=multi"
+		# Else the kernel calls it stable once all CPUs run, and patches what their
+		# ticks execute: an emulated CPU may then meet the breakpoint too late.
+		emulated+=" tsc=unstable" ;;
 	esac
 	# An emulated CPU may not run for seconds, so stalls and lockups are called late;
 	# a real hang meets the run's own time limit.
