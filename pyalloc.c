@@ -38,8 +38,8 @@
  * away: kmalloc() serves it, and what it frees goes to a list of its own. No
  * lock, no page allocation, no printk and no tracepoint under it.
  *
- * Lock order: visit_mutex -> node->lock. The node lock is a leaf; "busy" is
- * never held when it is taken.
+ * Lock order: CPU hotplug -> heaps_mutex -> visit_mutex -> node->lock. The node
+ * lock is a leaf, as is a heap's; "busy" is never held when they are taken.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -126,8 +126,15 @@ static struct pyheap py_default = {
 	.cpu = &py_cpu.heap,
 };
 
-static LIST_HEAD(py_heaps);		/* written at load and unload */
-#define for_each_heap(heap)	list_for_each_entry(heap, &py_heaps, list)
+/*
+ * All heaps. Who goes through the list has the mutex, or is an RCU reader and does
+ * not sleep. Nothing is allocated under the mutex: reclaim tries to take it.
+ */
+static LIST_HEAD(py_heaps);
+static DEFINE_MUTEX(heaps_mutex);
+#define for_each_heap(heap)						\
+	list_for_each_entry_rcu(heap, &py_heaps, list,			\
+				lockdep_is_held(&heaps_mutex))
 
 /* Stands in cur[] where there is no pool: never has a block to give. */
 static struct py_pool py_no_pool __read_mostly;
@@ -156,7 +163,6 @@ static struct {
 
 static DEFINE_MUTEX(visit_mutex);	/* one visit of the CPUs at a time */
 static struct shrinker *py_shrinker;
-static struct dentry *py_debugfs;
 static enum cpuhp_state py_cpuhp;
 
 static void count_event(struct pyheap *heap, enum py_event event)
@@ -307,16 +313,27 @@ static void py_map_del(struct py_arena *arena)
 	WRITE_ONCE(*py_map_entry(arena), PY_NONE);
 }
 
+/* Whose block is @p? NULL if it is not one of ours. @class if it is. */
+static struct pyheap *py_block_heap(const void *p, unsigned int *class)
+{
+	struct pyheap *heap = NULL;
+
+	preempt_disable();
+	if (py_map_has(p)) {
+		*class = READ_ONCE(py_arena_of(p)->class[py_index_of(p)]);
+		if (*class < PYALLOC_NR_CLASSES)
+			heap = py_arena_of(p)->heap;
+	}
+	preempt_enable();
+	return heap;
+}
+
 /* The usable size of @p; 0 if it is not a block of ours. */
 static size_t py_block_size(const void *p)
 {
-	unsigned int class = PY_CLASS_NONE;
+	unsigned int class;
 
-	preempt_disable();
-	if (py_map_has(p))
-		class = READ_ONCE(py_arena_of(p)->class[py_index_of(p)]);
-	preempt_enable();
-	return class < PYALLOC_NR_CLASSES ? py_class_size(class) : 0;
+	return py_block_heap(p, &class) ? py_class_size(class) : 0;
 }
 
 /* ---- The reaper is told ------------------------------------------------- */
@@ -377,6 +394,34 @@ static bool block_close(void *p, size_t block_size)
 	kasan_poison(p, block_size, PY_KASAN_FREE, false);
 	kmemleak_free(p);
 	return true;
+}
+
+/* ---- What a heap may hold ------------------------------------------------ */
+
+static bool heap_private(const struct pyheap *heap)
+{
+	return heap != &py_default;
+}
+
+/* Fails if @bytes more are above the heap's limit. __GFP_NOFAIL knows none. */
+static bool heap_charge(struct pyheap *heap, size_t bytes, gfp_t gfp)
+{
+	long limit = READ_ONCE(heap->limit);
+	long held;
+
+	if (!heap_private(heap))
+		return true;
+	held = atomic_long_add_return(bytes, &heap->held);
+	if (!limit || held <= limit || gfp & __GFP_NOFAIL)
+		return true;
+	atomic_long_sub(bytes, &heap->held);
+	return false;
+}
+
+static void heap_uncharge(struct pyheap *heap, size_t bytes)
+{
+	if (heap_private(heap))
+		atomic_long_sub(bytes, &heap->held);
 }
 
 /* ---- Arenas: under the node lock ---------------------------------------- */
@@ -648,15 +693,19 @@ static u64 arena_pick(u64 unused, u64 mine)
 	return BIT_ULL(__ffs64(single));
 }
 
-/* Takes about @want pools out of the fullest arena; returns them as bits. */
+/*
+ * Takes about @want pools, but not more than @most, out of the fullest arena;
+ * returns them as bits.
+ */
 static u64 node_take(struct pyheap_node *node, unsigned int want,
-		     struct py_arena **from)
+		     unsigned int most, struct py_arena **from)
 {
 	unsigned int i, cpu = raw_smp_processor_id();
 	u64 taken = 0, mine = 0, unused;
 	struct py_arena *arena;
 	unsigned long flags;
 
+	want = min(want, most);
 	spin_lock_irqsave(&node->lock, flags);
 	node->takes++;
 	if (node->nonempty) {
@@ -670,6 +719,8 @@ static u64 node_take(struct pyheap_node *node, unsigned int want,
 		while (unused && hweight64(taken) < want) {
 			u64 pick = arena_pick(unused, mine);
 
+			if (hweight64(taken | pick) > most)
+				pick &= -pick;
 			taken |= pick;
 			mine |= pick;
 			unused &= ~pick;
@@ -701,6 +752,7 @@ static unsigned long node_collect(struct pyheap_node *node)
 		unsigned int i = py_pool_index(pool);
 
 		back = back->next;
+		heap_uncharge(node->heap, PY_POOL_SIZE);
 		arena_change(arena, arena->unused | BIT_ULL(i), arena->gone);
 		arena_retire(arena, keep.value, &dead);
 	}
@@ -1286,10 +1338,100 @@ static void count_fall(struct pyheap *heap, size_t size, enum py_reason why)
 	this_cpu_inc(heap->cpu->fall[why][column]);
 }
 
+/* A private heap is at its limit. */
+static void *alloc_refused(struct pyheap *heap)
+{
+	count_event(heap, PY_EV_LIMIT);
+	return NULL;
+}
+
+/* Flags that say what only kmalloc() can do, or refuses. */
+#define PY_GFP_KMALLOC	(__GFP_ACCOUNT | __GFP_DMA | __GFP_DMA32 | \
+			 __GFP_HIGHMEM | __GFP_RECLAIMABLE | __GFP_THISNODE)
+
+/*
+ * What kmalloc() serves for a private heap. The heap has to find it, to free it in
+ * the end: by address, in a tree whose nodes are the default heap's blocks.
+ */
+static struct py_large *large_find(struct pyheap *heap, const void *p)
+{
+	struct rb_node *rb = heap->large.rb_node;
+
+	lockdep_assert_held(&heap->lock);
+	while (rb) {
+		struct py_large *large = rb_entry(rb, struct py_large, rb);
+
+		if (p == large->p)
+			return large;
+		rb = p < large->p ? rb->rb_left : rb->rb_right;
+	}
+	return NULL;
+}
+
+static bool large_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct py_large, rb)->p <
+	       rb_entry(b, struct py_large, rb)->p;
+}
+
+static void large_add(struct pyheap *heap, struct py_large *large)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&heap->lock, flags);
+	rb_add(&large->rb, &heap->large, large_less);
+	heap->nr_large++;
+	heap->large_bytes += large->size;
+	spin_unlock_irqrestore(&heap->lock, flags);
+}
+
+/* Takes it out of the tree; NULL if there is no such block. */
+static struct py_large *large_take(struct pyheap *heap, const void *p)
+{
+	struct py_large *large;
+	unsigned long flags;
+
+	spin_lock_irqsave(&heap->lock, flags);
+	large = large_find(heap, p);
+	if (large) {
+		rb_erase(&large->rb, &heap->large);
+		heap->nr_large--;
+		heap->large_bytes -= large->size;
+	}
+	spin_unlock_irqrestore(&heap->lock, flags);
+	return large;
+}
+
+static void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
+{
+	size_t usable = kmalloc_size_roundup(size);
+	struct py_large *large;
+
+	if (!heap_charge(heap, usable, gfp))
+		return alloc_refused(heap);
+	large = __pyalloc(sizeof(*large), gfp & ~(PY_GFP_KMALLOC | __GFP_ZERO));
+	if (!large)
+		goto out_uncharge;
+	large->p = kmalloc(size, gfp);
+	if (!large->p)
+		goto out_free;
+	large->size = usable;
+	large_add(heap, large);
+	return (void *)large->p;
+
+out_free:
+	pyfree(large);
+out_uncharge:
+	heap_uncharge(heap, usable);
+	return NULL;
+}
+
 static noinline void *fall_through(struct pyheap *heap, size_t size, gfp_t gfp,
 				   enum py_reason why)
 {
 	count_fall(heap, size, why);
+	if (unlikely(heap_private(heap)))
+		return large_alloc(heap, size, gfp);
 	return kmalloc(size, gfp);
 }
 
@@ -1336,6 +1478,19 @@ static __always_inline void *alloc_local(struct py_cpu *c,
 	return block;
 }
 
+/* Charges @heap for up to @want pools; returns how many. */
+static unsigned int heap_charge_pools(struct pyheap *heap, unsigned int want,
+				      gfp_t gfp)
+{
+	while (want && !heap_charge(heap, want * PY_POOL_SIZE, gfp))
+		want--;
+	if (unlikely(!want)) {
+		heap_collect(heap);	/* what others handed back counts still */
+		want = heap_charge(heap, PY_POOL_SIZE, gfp);
+	}
+	return want;
+}
+
 /* Takes pools from the node, in a "busy" section makes them ours, and goes on. */
 static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 				      size_t size, gfp_t gfp)
@@ -1345,6 +1500,7 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 				    class_blocks(class), 2, PY_SPARE_MAX);
 	enum py_reason why = PY_FALL_ARENA;
 	struct py_arena *arena;
+	unsigned int most;
 	struct py_cpu *c;
 	struct pyheap_cpu *hc;
 	void *block;
@@ -1353,10 +1509,14 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 	/* What just came back is better than what was never used. */
 	if (!llist_empty(&node->back))
 		node_collect(node);
+	most = heap_charge_pools(heap, want + 1, gfp);
+	if (!most)
+		return alloc_refused(heap);
 	/* Others may be faster to what is added: a page that came again is one pool. */
-	taken = node_take(node, want, &arena);
+	taken = node_take(node, want, most, &arena);
 	while (!taken && node_grow(node, gfp, &why))
-		taken = node_take(node, want, &arena);
+		taken = node_take(node, want, most, &arena);
+	heap_uncharge(heap, (most - hweight64(taken)) * PY_POOL_SIZE);
 	if (!taken)
 		return fall_through(heap, size, gfp, why);
 
@@ -1434,10 +1594,6 @@ static __always_inline void *alloc_block(struct pyheap *heap,
 		return block_init(block, class, size, gfp);
 	return block;
 }
-
-/* Flags that say what only kmalloc() can do, or refuses. */
-#define PY_GFP_KMALLOC	(__GFP_ACCOUNT | __GFP_DMA | __GFP_DMA32 | \
-			 __GFP_HIGHMEM | __GFP_RECLAIMABLE | __GFP_THISNODE)
 
 static noinline void *alloc_flagged(struct pyheap *heap, unsigned long class,
 				    size_t size, gfp_t gfp)
@@ -1713,6 +1869,31 @@ size_t pyalloc_size_roundup(size_t size)
 }
 EXPORT_SYMBOL_GPL(pyalloc_size_roundup);
 
+/* Resizes a block of @heap that has @size usable bytes. */
+static void *block_resize(struct pyheap *heap, const void *p, size_t size,
+			  size_t new_size, gfp_t gfp)
+{
+	void *new;
+
+	if (!block_in_use(p))
+		return NULL;
+	if (new_size <= size) {
+		block_open((void *)p, size, size);
+		if (want_init_on_alloc(gfp))
+			memset((void *)p + new_size, 0, size - new_size);
+		block_open((void *)p, size, new_size);
+		return (void *)p;
+	}
+	new = heap_private(heap) ? pyheap_alloc(heap, new_size, gfp) :
+				   pyalloc(new_size, gfp);
+	if (!new)
+		return NULL;
+	block_open((void *)p, size, size);
+	memcpy(new, p, size);
+	pyfree(p);
+	return new;
+}
+
 /**
  * pyrealloc() - change the size of an allocation
  * @p: what pyalloc() or one of its kin returned, or NULL
@@ -1730,7 +1911,6 @@ EXPORT_SYMBOL_GPL(pyalloc_size_roundup);
 void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 {
 	size_t size;
-	void *new;
 
 	if (ZERO_OR_NULL_PTR(p))
 		return pyalloc(new_size, gfp);
@@ -1741,22 +1921,7 @@ void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 	size = py_block_size(p);
 	if (!size)
 		return krealloc(p, new_size, gfp);
-	if (!block_in_use(p))
-		return NULL;
-	if (new_size <= size) {
-		block_open((void *)p, size, size);
-		if (want_init_on_alloc(gfp))
-			memset((void *)p + new_size, 0, size - new_size);
-		block_open((void *)p, size, new_size);
-		return (void *)p;
-	}
-	new = pyalloc(new_size, gfp);
-	if (!new)
-		return NULL;
-	block_open((void *)p, size, size);
-	memcpy(new, p, size);
-	pyfree(p);
-	return new;
+	return block_resize(&py_default, p, size, new_size, gfp);
 }
 EXPORT_SYMBOL_GPL(pyrealloc);
 
@@ -1943,321 +2108,7 @@ void pyfree_bulk(unsigned int nr, void **p)
 }
 EXPORT_SYMBOL_GPL(pyfree_bulk);
 
-/* ---- Copies -------------------------------------------------------------------- */
-
-/**
- * pymemdup() - copy memory into new memory
- * @src: what is copied
- * @len: bytes
- * @gfp: allocation flags
- *
- * The peer of kmemdup().
- *
- * Context: As pyalloc().
- * Return: As pyalloc().
- */
-void *pymemdup(const void *src, size_t len, gfp_t gfp)
-{
-	void *p = pyalloc(len, gfp);
-
-	return p ? memcpy(p, src, len) : NULL;
-}
-EXPORT_SYMBOL_GPL(pymemdup);
-
-/**
- * pystrdup() - copy a string into new memory
- * @s: the string, or NULL
- * @gfp: allocation flags
- *
- * The peer of kstrdup().
- *
- * Context: As pyalloc().
- * Return: The copy; NULL if @s is, or where kmalloc() would have failed too.
- */
-char *pystrdup(const char *s, gfp_t gfp)
-{
-	return s ? pymemdup(s, strlen(s) + 1, gfp) : NULL;
-}
-EXPORT_SYMBOL_GPL(pystrdup);
-
-/**
- * pystrndup() - copy a string, or the beginning of it, into new memory
- * @s: the string, or NULL
- * @max: at most so many characters of it
- * @gfp: allocation flags
- *
- * The peer of kstrndup().
- *
- * Context: As pyalloc().
- * Return: The copy, terminated; NULL if @s is, or where kmalloc() would have
- * failed too.
- */
-char *pystrndup(const char *s, size_t max, gfp_t gfp)
-{
-	size_t len;
-	char *p;
-
-	if (!s)
-		return NULL;
-	len = strnlen(s, max);
-	p = pyalloc(len + 1, gfp);
-	if (!p)
-		return NULL;
-	memcpy(p, s, len);
-	p[len] = 0;
-	return p;
-}
-EXPORT_SYMBOL_GPL(pystrndup);
-
-/**
- * pyvasprintf() - format a string into new memory
- * @gfp: allocation flags
- * @fmt: the format
- * @ap: its arguments
- *
- * The peer of kvasprintf().
- *
- * Context: As pyalloc().
- * Return: The string; NULL where kmalloc() would have failed too.
- */
-char *pyvasprintf(gfp_t gfp, const char *fmt, va_list ap)
-{
-	va_list again;
-	char *p;
-	int len;
-
-	va_copy(again, ap);
-	len = vsnprintf(NULL, 0, fmt, again);
-	va_end(again);
-	p = pyalloc(len + 1, gfp);
-	if (p)
-		WARN_ONCE(vsnprintf(p, len + 1, fmt, ap) != len,
-			  "pyalloc: what \"%s\" shows has changed\n", fmt);
-	return p;
-}
-EXPORT_SYMBOL_GPL(pyvasprintf);
-
-/**
- * pyasprintf() - format a string into new memory
- * @gfp: allocation flags
- * @fmt: the format
- * @...: its arguments
- *
- * The peer of kasprintf().
- *
- * Context: As pyalloc().
- * Return: As pyvasprintf().
- */
-char *pyasprintf(gfp_t gfp, const char *fmt, ...)
-{
-	va_list ap;
-	char *p;
-
-	va_start(ap, fmt);
-	p = pyvasprintf(gfp, fmt, ap);
-	va_end(ap);
-	return p;
-}
-EXPORT_SYMBOL_GPL(pyasprintf);
-
-/* ---- After a grace period --------------------------------------------------------- */
-
-/*
- * What is to be freed hangs on a list of the CPU by its rcu_head, whose function
- * is the block itself, or with PY_RCU_HOLDER one that holds the pointer. A worker
- * takes all lists, waits for a grace period, frees; what comes meanwhile waits
- * for the next, so the more there is, the more share one.
- */
-#define PY_RCU_HOLDER	1UL
-
-struct py_rcu_holder {
-	struct rcu_head rcu;
-	const void *p;
-};
-
-static struct {
-	int armed;
-	struct irq_work kick;
-	struct work_struct work;
-} py_rcu;
-
-static_assert(offsetof(struct rcu_head, next) == 0 &&
-	      sizeof(struct llist_node) <= sizeof_field(struct rcu_head, next));
-
-/* Module exit: nobody adds anything any more. */
-static void rcu_stop(void)
-{
-	irq_work_sync(&py_rcu.kick);
-	flush_work(&py_rcu.work);
-}
-
-static void rcu_free(struct rcu_head *head)
-{
-	unsigned long p = (unsigned long)head->func;
-
-	if (p & PY_RCU_HOLDER) {
-		struct py_rcu_holder *holder = (void *)(p - PY_RCU_HOLDER);
-
-		pyfree(holder->p);
-		pyfree(holder);
-	} else {
-		pyfree((void *)p);
-	}
-}
-
-static void rcu_work(struct work_struct *work)
-{
-	struct llist_node *list = NULL, *next, *some, *last;
-	unsigned int cpu;
-
-	WRITE_ONCE(py_rcu.armed, 0);
-	smp_mb();	/* pairs with rcu_arm(): the lists are looked at after that */
-	for_each_possible_cpu(cpu) {
-		some = llist_del_all(&per_cpu(py_cpu, cpu).rcu);
-		if (!some)
-			continue;
-		for (last = some; last->next; last = last->next)
-			;
-		last->next = list;
-		list = some;
-	}
-	if (!list)
-		return;
-	synchronize_rcu();
-	for (; list; list = next) {
-		next = list->next;
-		rcu_free((struct rcu_head *)list);
-		cond_resched();
-	}
-}
-
-/* From irq_work: who frees may hold any lock. */
-static void rcu_kick(struct irq_work *work)
-{
-	queue_work(py_reaper.wq, &py_rcu.work);
-}
-
-/* For pyfree_rcu(). */
-void __pyfree_rcu(struct rcu_head *head, void *p)
-{
-	head->func = (rcu_callback_t)p;
-	preempt_disable();
-	llist_add((struct llist_node *)head, &this_cpu_ptr(&py_cpu)->rcu);
-	preempt_enable();
-	smp_mb();	/* pairs with rcu_work() */
-	if (!READ_ONCE(py_rcu.armed) && !xchg(&py_rcu.armed, 1))
-		irq_work_queue(&py_rcu.kick);
-}
-EXPORT_SYMBOL_GPL(__pyfree_rcu);
-
-/**
- * pyfree_rcu_mightsleep() - free memory without an rcu_head after a grace period
- * @p: what pyalloc() or one of its kin returned, or NULL
- *
- * The peer of kfree_rcu_mightsleep(). Waits for the grace period itself only if
- * there is no memory to remember @p.
- *
- * Context: May sleep.
- */
-void pyfree_rcu_mightsleep(const void *p)
-{
-	struct py_rcu_holder *holder;
-
-	might_sleep();
-	if (ZERO_OR_NULL_PTR(p))
-		return;
-	holder = pyalloc(sizeof(*holder), GFP_KERNEL | __GFP_NORETRY |
-					  __GFP_NOWARN);
-	if (!holder) {
-		synchronize_rcu();
-		pyfree(p);
-		return;
-	}
-	holder->p = p;
-	__pyfree_rcu(&holder->rcu, (void *)holder + PY_RCU_HOLDER);
-}
-EXPORT_SYMBOL_GPL(pyfree_rcu_mightsleep);
-
-/* ---- Owners that free by themselves ------------------------------------------------- */
-
-static void devm_pyfree_action(void *p)
-{
-	pyfree(p);
-}
-
-/**
- * devm_pyalloc() - allocate memory that goes with a device
- * @dev: the device
- * @size: bytes wanted
- * @gfp: allocation flags
- *
- * The peer of devm_kmalloc(): freed when the driver is detached from @dev.
- *
- * Context: As pyalloc().
- * Return: As pyalloc(); NULL if there is no memory to remember it, too.
- */
-void *devm_pyalloc(struct device *dev, size_t size, gfp_t gfp)
-{
-	void *p = pyalloc(size, gfp);
-
-	if (ZERO_OR_NULL_PTR(p))
-		return p;
-	if (devm_add_action(dev, devm_pyfree_action, p)) {
-		pyfree(p);
-		return NULL;
-	}
-	return p;
-}
-EXPORT_SYMBOL_GPL(devm_pyalloc);
-
-/**
- * devm_pyfree() - free memory that goes with a device before it goes
- * @dev: the device
- * @p: what devm_pyalloc() or devm_pyzalloc() returned for it, or NULL
- *
- * The peer of devm_kfree().
- *
- * Context: As pyfree().
- */
-void devm_pyfree(struct device *dev, const void *p)
-{
-	if (ZERO_OR_NULL_PTR(p))
-		return;
-	devm_remove_action(dev, devm_pyfree_action, (void *)p);
-	pyfree(p);
-}
-EXPORT_SYMBOL_GPL(devm_pyfree);
-
-/**
- * mempool_pyalloc() - alloc function of a mempool over pyalloc
- * @gfp: allocation flags
- * @size: bytes of an element, as the mempool's pool_data
- *
- * The peer of mempool_kmalloc().
- *
- * Context: As pyalloc().
- * Return: As pyalloc().
- */
-void *mempool_pyalloc(gfp_t gfp, void *size)
-{
-	return pyalloc((size_t)size, gfp);
-}
-EXPORT_SYMBOL_GPL(mempool_pyalloc);
-
-/**
- * mempool_pyfree() - free function of a mempool over pyalloc
- * @element: what mempool_pyalloc() returned
- * @size: not used
- *
- * The peer of mempool_kfree().
- *
- * Context: As pyfree().
- */
-void mempool_pyfree(void *element, void *size)
-{
-	pyfree(element);
-}
-EXPORT_SYMBOL_GPL(mempool_pyfree);
+#include "pyalloc_family.h"
 
 /* ---- Visits to the CPUs ---------------------------------------------------- */
 
@@ -2353,11 +2204,11 @@ static void visit_ipi(void *arg)
 /*
  * Sends an interrupt to each CPU that has something pending, or to @all, and
  * waits for the answers, though not for ever: a CPU that does not answer is
- * left to the next round. Workers would not do: they starve behind SCHED_FIFO
- * and must not run on isolated CPUs. No hotplug lock: a CPU that goes away
- * refuses or has answered.
+ * left to the next round. Says if all have, and have done it. Workers would not
+ * do: they starve behind SCHED_FIFO and must not run on isolated CPUs. No
+ * hotplug lock: a CPU that goes away refuses or has answered.
  */
-static void visit_cpus(u8 what, bool all)
+static bool visit_cpus(u8 what, bool all)
 {
 	unsigned long end = jiffies + PY_VISIT_WAIT;
 	unsigned int cpu;
@@ -2391,6 +2242,7 @@ static void visit_cpus(u8 what, bool all)
 		if (waiting)
 			usleep_range(20, 100);
 	} while (waiting && time_before(jiffies, end));
+	return !waiting;
 }
 
 /* Puts each pool in the inbox of a CPU that is gone into its owner's. */
@@ -2408,17 +2260,24 @@ static void inbox_forward(struct py_cpu *dead)
 	}
 }
 
+/* What is in the inboxes of CPUs that are gone. */
+static void inboxes_forward(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		if (!cpu_online(cpu))
+			inbox_forward(&per_cpu(py_cpu, cpu));
+}
+
 /* Both passes: what is in the outboxes fills the inboxes. @how: AGE or ALL. */
 static void visit_all(u8 how)
 {
 	bool all = how & PY_VISIT_ALL;
-	unsigned int cpu;
 
 	mutex_lock(&visit_mutex);
 	visit_cpus(PY_VISIT_FLUSH, all);
-	for_each_possible_cpu(cpu)
-		if (!cpu_online(cpu))
-			inbox_forward(&per_cpu(py_cpu, cpu));
+	inboxes_forward();
 	visit_cpus(PY_VISIT_DRAIN | how, all);
 	mutex_unlock(&visit_mutex);
 }
@@ -2435,13 +2294,14 @@ static void visit_wait(void)
 
 /* ---- The reaper ------------------------------------------------------------ */
 
-/* May sleep. */
+/* With the mutex; may sleep. */
 static unsigned long heaps_collect(void)
 {
 	struct pyheap *heap;
 	unsigned long pages = 0;
 	int nid;
 
+	lockdep_assert_held(&heaps_mutex);
 	for_each_heap(heap)
 		for_each_node(nid)
 			while (!llist_empty(&heap->node[nid]->back)) {
@@ -2458,12 +2318,15 @@ static bool anything_pending(void)
 	bool any = false;
 	int nid;
 
+	rcu_read_lock();
+
 	for_each_possible_cpu(cpu)
 		any |= cpu_pending(&per_cpu(py_cpu, cpu), PY_VISIT_FLUSH |
 				   PY_VISIT_DRAIN | PY_VISIT_AGE);
 	for_each_heap(heap)
 		for_each_node(nid)
 			any |= !llist_empty(&heap->node[nid]->back);
+	rcu_read_unlock();
 	return any;
 }
 
@@ -2494,7 +2357,9 @@ static void reaper_kick(struct irq_work *work)
 static void reaper_work(struct work_struct *work)
 {
 	visit_all(PY_VISIT_AGE);
+	mutex_lock(&heaps_mutex);
 	heaps_collect();
+	mutex_unlock(&heaps_mutex);
 
 	if (!anything_pending()) {
 		WRITE_ONCE(py_reaper.armed, 0);
@@ -2509,7 +2374,7 @@ static void reaper_work(struct work_struct *work)
 
 /*
  * Gives back unused pages, until it is about @most: empty arenas first, then
- * out of those that blocks keep. May sleep.
+ * out of those that blocks keep. With the mutex; may sleep.
  */
 static unsigned long heap_give_back(struct pyheap *heap, unsigned long most)
 {
@@ -2550,9 +2415,14 @@ static unsigned long heaps_give_back(unsigned long most)
  */
 unsigned long pyalloc_trim(void)
 {
+	unsigned long pages;
+
 	might_sleep();
 	visit_all(PY_VISIT_ALL);
-	return heaps_give_back(ULONG_MAX);
+	mutex_lock(&heaps_mutex);
+	pages = heaps_give_back(ULONG_MAX);
+	mutex_unlock(&heaps_mutex);
+	return pages;
 }
 EXPORT_SYMBOL_GPL(pyalloc_trim);
 
@@ -2562,22 +2432,30 @@ static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 	unsigned long pages = 0;
 	int nid;
 
+	rcu_read_lock();
 	for_each_heap(heap)
 		for_each_node(nid)
 			pages += READ_ONCE(heap->node[nid]->nr_unused);
+	rcu_read_unlock();
 	return pages ?: SHRINK_EMPTY;
 }
 
-/* Never waits: this CPU's part at once, that of others by the reaper. */
+/*
+ * Never waits: this CPU's part at once, that of others by the reaper. Who has the
+ * mutex is giving memory back already.
+ */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {
-	unsigned long pages, flags;
+	unsigned long pages = 0, flags;
 
 	local_irq_save(flags);
 	visit_here(PY_VISIT_FLUSH | PY_VISIT_DRAIN);
 	local_irq_restore(flags);
 	reaper_arm();
-	pages = heaps_give_back(sc->nr_to_scan);
+	if (mutex_trylock(&heaps_mutex)) {
+		pages = heaps_give_back(sc->nr_to_scan);
+		mutex_unlock(&heaps_mutex);
+	}
 	return pages ?: SHRINK_STOP;
 }
 
@@ -2639,6 +2517,7 @@ static int py_cpu_dead(unsigned int cpu)
 	void *block, *next;
 	unsigned int i;
 
+	mutex_lock(&heaps_mutex);
 	for_each_heap(heap)
 		heap_adopt(heap, cpu);
 
@@ -2664,493 +2543,13 @@ static int py_cpu_dead(unsigned int cpu)
 	WRITE_ONCE(dead->dirty, 0);
 	reaper_arm();
 	heaps_collect();
+	mutex_unlock(&heaps_mutex);
 	return 0;
 }
 
-/* ---- Statistics: the walk ------------------------------------------------------ */
+#include "pyalloc_debugfs.h"
 
-/* Blocks of free lists that one visit counts: bounds the time it takes. */
-#define PY_WALK_BLOCKS	1024
-
-struct py_walk {
-	struct pyheap *heap;
-	struct pyheap_stats *stats;
-	struct py_arena *arena;
-	u64 todo;		/* pools of it not counted yet */
-	bool busy;		/* the CPU was in a "busy" section */
-};
-
-/* Counts the free blocks of a pool, and finds what cannot be one. */
-static unsigned int walk_free(const struct py_cpu *c,
-			      const struct py_pool *pool, unsigned int class,
-			      u64 *corrupt)
-{
-	const void *base = py_pool_base(pool);
-	const void *block;
-	unsigned int n = 0;
-
-	for (block = pool->free; block; block = get_next(c, block)) {
-		unsigned long offset = block - base;
-
-		if (n == pool->carved ||
-		    offset >= pool->carved * py_class_stride(class) ||
-		    offset % py_class_stride(class)) {
-			++*corrupt;
-			break;
-		}
-		n++;
-	}
-	return n;
-}
-
-/* Counts the pools of an arena that this CPU owns. Interrupts are off. */
-static void walk_pools(void *arg)
-{
-	struct py_walk *walk = arg;
-	struct pyheap_stats *stats = walk->stats;
-	struct py_arena *arena = walk->arena;
-	struct py_cpu *c = this_cpu_ptr(&py_cpu);
-	unsigned int blocks = 0;
-	u64 rest;
-
-	walk->busy = !busy_trylock(c);
-	if (walk->busy)
-		return;
-	for (rest = walk->todo; rest && blocks < PY_WALK_BLOCKS;
-	     rest &= rest - 1) {
-		unsigned int i = __ffs64(rest);
-		unsigned int n, class = arena->class[i];
-		const struct py_pool *pool = &arena->pool[i];
-		struct py_class_stats *s;
-
-		if (READ_ONCE(arena->owner[i]) != c->id)
-			continue;
-		walk->todo &= ~BIT_ULL(i);
-		if (pool->state == PY_POOL_SPARE) {
-			stats->unused++;
-			stats->spare++;
-			continue;
-		}
-		s = &stats->class[class];
-		n = walk_free(c, pool, class, &stats->corrupt);
-		blocks += n;
-		s->pools++;
-		s->free += n;
-		s->virgin += class_blocks(class) - pool->carved;
-		s->handed_out += pool_count(pool, class);
-		s->transit += py_chain_count(READ_ONCE(arena->remote[i]));
-	}
-	busy_unlock(c);
-}
-
-/* Counts the blocks of the heap in this CPU's outbox. Interrupts are off. */
-static void walk_outbox(void *arg)
-{
-	struct py_walk *walk = arg;
-	struct py_cpu *c = this_cpu_ptr(&py_cpu);
-	unsigned int most = outbox_count(c);
-	unsigned int i;
-	void *block;
-
-	walk->busy = !busy_trylock(c);
-	if (walk->busy)
-		return;
-	for (i = 0; i < 2; i++) {
-		block = i ? c->nested : c->outbox;
-		for (; block && most; block = get_next(c, block), most--) {
-			struct py_arena *arena = py_arena_of(block);
-			unsigned int class = arena->class[py_index_of(block)];
-
-			/* Twice freed, it may be in a pool without class. */
-			if (arena->heap == walk->heap &&
-			    class < PYALLOC_NR_CLASSES)
-				walk->stats->class[class].transit++;
-		}
-	}
-	busy_unlock(c);
-}
-
-/* Runs @fn on @cpu until it did not meet "busy". Fails if @cpu is gone. */
-static bool walk_on(unsigned int cpu, smp_call_func_t fn, struct py_walk *walk)
-{
-	do {
-		if (smp_call_function_single(cpu, fn, walk, 1))
-			return false;
-		if (walk->busy)
-			usleep_range(20, 100);
-	} while (walk->busy);
-	return true;
-}
-
-/* Counts each pool once, on its owner's CPU if it has one. */
-static void walk_arena(struct py_walk *walk)
-{
-	struct py_arena *arena = walk->arena;
-	u64 rest;
-
-	walk->stats->arenas++;
-	walk->stats->headers++;
-	walk->todo = GENMASK_ULL(PY_ARENA_POOLS, 1);
-	cpus_read_lock();
-	while (walk->todo) {
-		for (rest = walk->todo; rest; rest &= rest - 1) {
-			unsigned int i = __ffs64(rest);
-			unsigned int owner = READ_ONCE(arena->owner[i]);
-
-			if (!(walk->todo & BIT_ULL(i)))
-				continue;	/* with another of its owner */
-			if (owner != PY_NOBODY) {
-				if (walk_on(owner, walk_pools, walk))
-					continue;
-				/* Not adopted, a bug: say so, do not wait. */
-				walk->stats->corrupt++;
-				walk->todo &= ~BIT_ULL(i);
-				continue;
-			}
-			if (READ_ONCE(arena->class[i]) == PY_CLASS_GONE)
-				walk->stats->gone++;
-			else
-				walk->stats->unused++;
-			walk->todo &= ~BIT_ULL(i);
-		}
-		cond_resched();
-	}
-	cpus_read_unlock();
-}
-
-/**
- * pyheap_walk() - count what a heap has, by looking at all of it
- * @heap: the heap
- * @stats: filled in
- *
- * Each pool is counted once, as its owner sees it between two operations, so
- * that pyheap_stats_total() equals the size of the arenas at any time. Blocks
- * that move meanwhile may be seen in transit and at home, or not at all. No
- * CPU is held up for longer than it takes to count PY_WALK_BLOCKS.
- *
- * Context: May sleep; takes the CPU hotplug lock.
- */
-void pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
-{
-	struct py_walk walk = { .heap = heap, .stats = stats };
-	unsigned int cpu, i, j;
-	unsigned long flags;
-	int nid;
-
-	memset(stats, 0, sizeof(*stats));
-	while ((walk.arena = arena_next(heap, walk.arena)))
-		walk_arena(&walk);
-	cpus_read_lock();
-	for_each_online_cpu(cpu)
-		walk_on(cpu, walk_outbox, &walk);
-	cpus_read_unlock();
-
-	/* A block may have been allocated and freed again after its pool. */
-	for (i = 0; i < PYALLOC_NR_CLASSES; i++)
-		stats->class[i].transit = min(stats->class[i].transit,
-					      stats->class[i].handed_out);
-	for_each_possible_cpu(cpu) {
-		const struct pyheap_cpu *hc = per_cpu_ptr(heap->cpu, cpu);
-
-		for (i = 0; i < PY_NR_EVENTS; i++)
-			stats->event[i] += READ_ONCE(hc->event[i]);
-		for (i = 0; i < PY_NR_REASONS; i++)
-			for (j = 0; j < PY_NR_SIZES; j++)
-				stats->fall[i][j] += READ_ONCE(hc->fall[i][j]);
-	}
-	for_each_node(nid) {
-		struct pyheap_node *node = heap->node[nid];
-
-		spin_lock_irqsave(&node->lock, flags);
-		stats->arenas_total += node->arenas_total;
-		stats->arenas_reclaimed += node->arenas_reclaimed;
-		stats->arenas_failed += node->arenas_failed;
-		stats->pages_back += node->pages_back;
-		stats->pages_again += node->pages_again;
-		stats->event[PY_EV_NODE_TAKE] += node->takes;
-		stats->event[PY_EV_NODE_BACK] += node->backs;
-		spin_unlock_irqrestore(&node->lock, flags);
-	}
-	stats->arenas_highwater = atomic_long_read(&heap->highwater);
-}
-EXPORT_SYMBOL_INTERNAL(pyheap_walk);
-
-/**
- * pyheap_default() - the heap that pyalloc() uses
- *
- * Context: Any.
- * Return: The heap.
- */
-struct pyheap *pyheap_default(void)
-{
-	return &py_default;
-}
-EXPORT_SYMBOL_INTERNAL(pyheap_default);
-
-/**
- * pyalloc_test_busy() - run a function while this CPU is "busy"
- * @fn: makes an interrupt happen on this CPU, and waits for it
- * @arg: for @fn
- *
- * For tests: what an interrupt meets within the few instructions that "busy"
- * is taken for.
- *
- * Context: Task.
- * Return: Whether "busy" was free, as it must be in a task.
- */
-bool pyalloc_test_busy(void (*fn)(void *arg), void *arg)
-{
-	struct py_cpu *c;
-	bool got;
-
-	preempt_disable();
-	c = this_cpu_ptr(&py_cpu);
-	got = busy_trylock(c);
-	if (got) {
-		fn(arg);
-		busy_unlock(c);
-	}
-	preempt_enable();
-	return got;
-}
-EXPORT_SYMBOL_INTERNAL(pyalloc_test_busy);
-
-/* ---- debugfs --------------------------------------------------------------------- */
-
-static const char * const py_reason_name[] = {
-	[PY_FALL_SIZE] = "above 512 bytes",
-	[PY_FALL_GFP] = "flags of kmalloc's",
-	[PY_FALL_NODE] = "another node's memory",
-	[PY_FALL_NESTED] = "in an interrupt, busy",
-	[PY_FALL_RESERVE] = "memory reserves",
-	[PY_FALL_ARENA] = "no arena",
-};
-
-static_assert(ARRAY_SIZE(py_reason_name) == PY_NR_REASONS);
-
-static const char * const py_event_name[] = {
-	[PY_EV_SLOW_ALLOC] = "slow allocations",
-	[PY_EV_CARVE] = "virgin blocks carved, times",
-	[PY_EV_POOL_EVENT] = "slow frees",
-	[PY_EV_NODE_TAKE] = "pools taken, node locks",
-	[PY_EV_NODE_BACK] = "pools handed back, node locks",
-	[PY_EV_CHAIN] = "remote batches arrived",
-	[PY_EV_CHAIN_BLOCKS] = "blocks in remote batches",
-	[PY_EV_FORWARD] = "remote batches forwarded",
-	[PY_EV_NESTED_FREE] = "frees in an interrupt, busy",
-	[PY_EV_BUSY_IN_TASK] = "busy found in a task (bug)",
-	[PY_EV_BAD_FREE] = "frees refused",
-};
-
-static_assert(ARRAY_SIZE(py_event_name) == PY_NR_EVENTS);
-
-static void show_ledger(struct seq_file *m, const char *name, u64 value)
-{
-	seq_printf(m, "%-36s = %20llu\n", name, value);
-}
-
-/* The ledger line "N things * size". */
-static u64 show_product(struct seq_file *m, u64 n, const char *things, u64 size)
-{
-	char name[40];
-
-	snprintf(name, sizeof(name), "%llu %s * %llu bytes", n, things, size);
-	show_ledger(m, name, n * size);
-	return n * size;
-}
-
-static void show_classes(struct seq_file *m, const struct pyheap_stats *stats)
-{
-	unsigned int i;
-
-	seq_printf(m, "Small block threshold = %d, in %d size classes.\n\n",
-		   PYALLOC_MAX, PYALLOC_NR_CLASSES);
-	seq_puts(m, "class   size   num pools   blocks in use  avail blocks\n"
-		    "-----   ----   ---------   -------------  ------------\n");
-	for (i = 0; i < PYALLOC_NR_CLASSES; i++) {
-		const struct py_class_stats *s = &stats->class[i];
-
-		if (s->pools)
-			seq_printf(m, "%5u %6u %11llu %15llu %13llu\n", i,
-				   py_class_size(i), s->pools,
-				   s->handed_out - s->transit,
-				   s->free + s->virgin);
-	}
-	seq_putc(m, '\n');
-}
-
-static void show_ledgers(struct seq_file *m, const struct pyheap_stats *stats)
-{
-	u64 used = 0, avail = 0, transit = 0, virgin = 0, tails = 0;
-	unsigned int i;
-
-	for (i = 0; i < PYALLOC_NR_CLASSES; i++) {
-		const struct py_class_stats *s = &stats->class[i];
-		unsigned int size = py_class_size(i);
-
-		used += (s->handed_out - s->transit) * size;
-		avail += s->free * size;
-		transit += s->transit * size;
-		virgin += s->virgin * size;
-		tails += s->pools * py_class_tail(i);
-	}
-	show_ledger(m, "# arenas allocated total", stats->arenas_total);
-	show_ledger(m, "# arenas reclaimed", stats->arenas_reclaimed);
-	show_ledger(m, "# arenas highwater mark", stats->arenas_highwater);
-	show_ledger(m, "# arenas allocated current", stats->arenas);
-	show_product(m, stats->arenas, "arenas", PY_ARENA_SIZE);
-	seq_putc(m, '\n');
-	show_ledger(m, "# bytes in allocated blocks", used);
-	show_ledger(m, "# bytes in available blocks", avail);
-	show_ledger(m, "# bytes in in-transit blocks", transit);
-	show_ledger(m, "# bytes in virgin blocks", virgin);
-	show_product(m, stats->unused, "unused pools", PY_POOL_SIZE);
-	show_product(m, stats->gone, "pools given back", PY_POOL_SIZE);
-	show_ledger(m, "# bytes lost to arena headers",
-		    stats->headers * PY_POOL_SIZE);
-	show_ledger(m, "# bytes lost to quantization", tails);
-	show_ledger(m, "Total", pyheap_stats_total(stats));
-	seq_printf(m, "The total %s what the arenas have.\n\n",
-		   pyheap_stats_total(stats) == stats->arenas * PY_ARENA_SIZE ?
-		   "is" : "IS NOT");
-}
-
-static void show_events(struct seq_file *m, const struct pyheap_stats *stats)
-{
-	unsigned int i, j;
-
-	seq_puts(m, "requests served by kmalloc      <=512    <=1024    <=2048    <=4096    <=8192    larger\n");
-	for (i = 0; i < PY_NR_REASONS; i++) {
-		seq_printf(m, "%-26s", py_reason_name[i]);
-		for (j = 0; j < PY_NR_SIZES; j++)
-			seq_printf(m, " %9llu", stats->fall[i][j]);
-		seq_putc(m, '\n');
-	}
-	seq_putc(m, '\n');
-	for (i = 0; i < PY_NR_EVENTS; i++)
-		show_ledger(m, py_event_name[i], stats->event[i]);
-	show_ledger(m, "unused pools kept by CPUs", stats->spare);
-	show_ledger(m, "page allocator: arenas", stats->arenas_total);
-	show_ledger(m, "page allocator: refusals", stats->arenas_failed);
-	show_ledger(m, "page allocator: pages given back", stats->pages_back);
-	show_ledger(m, "page allocator: of these had again", stats->pages_again);
-	show_ledger(m, "free lists found corrupt", stats->corrupt);
-}
-
-static int stats_show(struct seq_file *m, void *unused)
-{
-	struct pyheap_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
-
-	if (!stats)
-		return -ENOMEM;
-	pyheap_walk(&py_default, stats);
-	show_classes(m, stats);
-	show_ledgers(m, stats);
-	show_events(m, stats);
-	kfree(stats);
-	return 0;
-}
-
-/* A file that is shown as a whole: room for it at once, or it is made twice. */
-static int stats_open(struct inode *inode, struct file *file)
-{
-	return single_open_size(file, stats_show, NULL, SZ_16K);
-}
-
-static const struct file_operations stats_fops = {
-	.owner = THIS_MODULE,
-	.open = stats_open,
-	.read = seq_read,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
-
-/* What a pool looks like from far away; its owner may be changing it. */
-static char pool_char(const struct py_arena *arena, unsigned int i)
-{
-	unsigned int class = READ_ONCE(arena->class[i]);
-	struct py_pool pool = {
-		.left = READ_ONCE(arena->pool[i].left),
-		.state = READ_ONCE(arena->pool[i].state),
-	};
-
-	if (class == PY_CLASS_HEADER)
-		return 'H';
-	if (class == PY_CLASS_GONE)
-		return '-';
-	if (class >= PYALLOC_NR_CLASSES)
-		return READ_ONCE(arena->owner[i]) == PY_NOBODY ? '.' : ':';
-	if (pool.state == PY_POOL_FULL)
-		return '#';
-	return '0' + min(pool_count(&pool, class) * 10 / class_blocks(class),
-			 9U);
-}
-
-static int arenas_show(struct seq_file *m, void *unused)
-{
-	struct py_arena *arena = NULL;
-	unsigned int i, n = 0;
-
-	seq_puts(m, "One line an arena, one character a page:\n"
-		    "  H header   . unused   : unused, kept by a CPU   - given back\n"
-		    "  0-9 tenths of the blocks in use   # full\n\n");
-	while ((arena = arena_next(&py_default, arena))) {
-		seq_printf(m, "%6u node %d ", n++, arena->node->nid);
-		for (i = 0; i < PY_ARENA_PAGES; i++)
-			seq_putc(m, pool_char(arena, i));
-		seq_putc(m, '\n');
-		cond_resched();
-	}
-	return 0;
-}
-
-static int arenas_open(struct inode *inode, struct file *file)
-{
-	long arenas = atomic_long_read(&py_default.arenas);
-
-	return single_open_size(file, arenas_show, NULL,
-				SZ_4K + arenas * 2 * PY_ARENA_PAGES);
-}
-
-static const struct file_operations arenas_fops = {
-	.owner = THIS_MODULE,
-	.open = arenas_open,
-	.read = seq_read,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
-
-/* "1" trims; nothing else is understood. */
-static ssize_t trim_write(struct file *file, const char __user *buf,
-			  size_t count, loff_t *pos)
-{
-	unsigned int value;
-	int err = kstrtouint_from_user(buf, count, 0, &value);
-
-	if (err == -EFAULT)
-		return err;
-	if (err || value != 1)
-		return -EINVAL;
-	pyalloc_trim();
-	return count;
-}
-
-static const struct file_operations trim_fops = {
-	.owner = THIS_MODULE,
-	.open = simple_open,
-	.write = trim_write,
-};
-
-static void debugfs_add(void)
-{
-	py_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
-	debugfs_create_file("stats", 0400, py_debugfs, NULL, &stats_fops);
-	debugfs_create_file("arenas", 0400, py_debugfs, NULL, &arenas_fops);
-	debugfs_create_file("trim", 0200, py_debugfs, NULL, &trim_fops);
-	py_fault_debugfs(&py_fail, py_debugfs);
-}
-
-/* ---- Load and unload ---------------------------------------------------------------- */
+/* ---- A heap begins and ends ------------------------------------------------------- */
 
 static void heap_exit(struct pyheap *heap)
 {
@@ -3195,9 +2594,56 @@ static int heap_init(struct pyheap *heap)
 		node->retry = jiffies;
 		heap->node[nid] = node;
 	}
-	list_add_tail(&heap->list, &py_heaps);
+	spin_lock_init(&heap->lock);
+	heap->large = RB_ROOT;
 	return 0;
 }
+
+#include "pyalloc_heap.h"
+
+/* ---- For the tests ------------------------------------------------------------- */
+
+/**
+ * pyheap_default() - the heap that pyalloc() uses
+ *
+ * Context: Any.
+ * Return: The heap.
+ */
+struct pyheap *pyheap_default(void)
+{
+	return &py_default;
+}
+EXPORT_SYMBOL_INTERNAL(pyheap_default);
+
+/**
+ * pyalloc_test_busy() - run a function while this CPU is "busy"
+ * @fn: makes an interrupt happen on this CPU, and waits for it
+ * @arg: for @fn
+ *
+ * For tests: what an interrupt meets within the few instructions that "busy"
+ * is taken for.
+ *
+ * Context: Task.
+ * Return: Whether "busy" was free, as it must be in a task.
+ */
+bool pyalloc_test_busy(void (*fn)(void *arg), void *arg)
+{
+	struct py_cpu *c;
+	bool got;
+
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	got = busy_trylock(c);
+	if (got) {
+		fn(arg);
+		busy_unlock(c);
+	}
+	preempt_enable();
+	return got;
+}
+EXPORT_SYMBOL_INTERNAL(pyalloc_test_busy);
+
+/* ---- Load and unload ---------------------------------------------------------------- */
 
 static int map_init(void)
 {
@@ -3287,6 +2733,7 @@ static int __init pyalloc_init(void)
 	err = heap_init(&py_default);
 	if (err)
 		goto out_map;
+	list_add_tail_rcu(&py_default.list, &py_heaps);
 	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "pyalloc:dead",
 					NULL, py_cpu_dead);
 	if (err < 0)
@@ -3336,9 +2783,10 @@ static void __exit pyalloc_exit(void)
 	struct pyheap_stats *stats;
 	unsigned int i;
 
-	debugfs_remove(py_debugfs);
+	debugfs_remove(py_default.debugfs);
 	py_shrinker_remove(py_shrinker);
 	rcu_stop();
+	heaps_exit();
 	reaper_stop();
 	for (i = 0; !i || (anything_pending() && i < PY_EXIT_TRIMS); i++) {
 		pyalloc_trim();

@@ -9,6 +9,7 @@
 #ifndef PYALLOC_H
 #define PYALLOC_H
 
+#include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
@@ -213,6 +214,60 @@ unsigned long pyalloc_trim(void);
 unsigned int pyalloc_bulk(size_t size, gfp_t gfp, unsigned int nr, void **p)
 	__must_check;
 void pyfree_bulk(unsigned int nr, void **p);
+
+/* ---- Private heaps ------------------------------------------------------- */
+
+struct pyheap;
+
+/* Flags of pyheap_create(). */
+#define PYHEAP_MUST_BE_EMPTY	BIT(0)		/* when it is destroyed */
+#define PYHEAP_FLAGS		PYHEAP_MUST_BE_EMPTY
+
+struct pyheap *pyheap_create(const char *name, unsigned int flags) __must_check;
+int pyheap_destroy(struct pyheap *heap);
+void pyheap_set_limit(struct pyheap *heap, size_t bytes);
+size_t pyheap_held(const struct pyheap *heap);
+
+void *pyheap_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
+	__alloc_size(2) __malloc;
+void *pyheap_realloc(struct pyheap *heap, const void *p, size_t new_size,
+		     gfp_t gfp) __realloc_size(3) __must_check;
+void pyheap_free(struct pyheap *heap, const void *p);
+
+/**
+ * pyheap_zalloc() - allocate zeroed memory of a heap
+ * @heap: what pyheap_create() returned
+ * @size: bytes wanted
+ * @gfp: allocation flags
+ *
+ * Context: As pyalloc().
+ * Return: As pyheap_alloc().
+ */
+static __always_inline __alloc_size(2) __malloc
+void *pyheap_zalloc(struct pyheap *heap, size_t size, gfp_t gfp)
+{
+	return pyheap_alloc(heap, size, gfp | __GFP_ZERO);
+}
+
+/**
+ * pyheap_calloc() - allocate zeroed memory of a heap for an array
+ * @heap: what pyheap_create() returned
+ * @n: number of elements
+ * @size: bytes of one element
+ * @gfp: allocation flags
+ *
+ * Context: As pyalloc().
+ * Return: As pyheap_alloc(); NULL if @n * @size overflows.
+ */
+static __always_inline __alloc_size(2, 3) __malloc
+void *pyheap_calloc(struct pyheap *heap, size_t n, size_t size, gfp_t gfp)
+{
+	size_t bytes;
+
+	if (unlikely(check_mul_overflow(n, size, &bytes)))
+		return NULL;
+	return pyheap_zalloc(heap, bytes, gfp);
+}
 
 /* ---- Objects of a type -------------------------------------------------- */
 

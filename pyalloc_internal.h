@@ -12,6 +12,7 @@
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mm.h>
+#include <linux/rbtree.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
@@ -238,6 +239,7 @@ enum py_event {
 	PY_EV_NESTED_FREE,	/* frees that found "busy" taken */
 	PY_EV_BUSY_IN_TASK,	/* of all nested: in task context. A bug. */
 	PY_EV_BAD_FREE,		/* frees that were refused */
+	PY_EV_LIMIT,		/* allocations that a heap's limit refused */
 	PY_NR_EVENTS
 };
 
@@ -281,19 +283,48 @@ struct pyheap_node {
 /**
  * struct pyheap - a set of arenas with its own per-CPU pools
  * @name: for people
+ * @flags: PYHEAP_...
  * @cpu: the state on each CPU
  * @node: the state on each NUMA node, nr_node_ids pointers
  * @list: on the list of heaps
  * @arenas: arenas now
  * @highwater: the most arenas there ever were
+ * @limit: bytes that @held may be; 0: any
+ * @held: bytes of the pools that CPUs have, and of what @large holds
+ * @lock: a leaf, of @large and what counts it
+ * @large: struct py_large by address: what kmalloc() served
+ * @nr_large: how many there are
+ * @large_bytes: their usable bytes
+ * @debugfs: its folder
+ *
+ * The default heap has neither limit nor @large: what kmalloc() serves in its
+ * stead is kmalloc()'s.
  */
 struct pyheap {
 	const char *name;
+	unsigned int flags;
 	struct pyheap_cpu __percpu *cpu;
 	struct pyheap_node **node;
 	struct list_head list;
 	atomic_long_t arenas;
 	atomic_long_t highwater;
+	long limit;
+	atomic_long_t held;
+	spinlock_t lock;	/* a leaf */
+	struct rb_root large;
+	unsigned long nr_large;
+	unsigned long large_bytes;
+	struct dentry *debugfs;
+};
+
+static_assert(sizeof(struct pyheap) + sizeof(struct pyheap_node) <= SZ_2K,
+	      "an empty heap costs at most 4 KiB beside its CPUs' state");
+
+/* A block of a private heap that kmalloc() served. */
+struct py_large {
+	struct rb_node rb;
+	const void *p;
+	size_t size;		/* usable bytes */
 };
 
 /* What one CPU has for all heaps. */
@@ -377,6 +408,10 @@ struct pyheap_stats {
 	u64 arenas_highwater;
 	u64 pages_back;
 	u64 pages_again;
+	u64 limit;		/* bytes; 0: none */
+	u64 held;		/* bytes that count towards it */
+	u64 large;		/* blocks of a private heap by kmalloc() */
+	u64 large_bytes;
 	u64 event[PY_NR_EVENTS];
 	u64 fall[PY_NR_REASONS][PY_NR_SIZES];
 };

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pyalloc: what is built upon pyalloc() and pyfree() and needs nothing of the
+ * allocator: copies, frees after a grace period, devices' memory, mempools.
+ *
+ * A part of pyalloc.c, as pyalloc_debugfs.h is.
+ */
+
+/* ---- Copies -------------------------------------------------------------------- */
+
+/**
+ * pymemdup() - copy memory into new memory
+ * @src: what is copied
+ * @len: bytes
+ * @gfp: allocation flags
+ *
+ * The peer of kmemdup().
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc().
+ */
+void *pymemdup(const void *src, size_t len, gfp_t gfp)
+{
+	void *p = pyalloc(len, gfp);
+
+	return p ? memcpy(p, src, len) : NULL;
+}
+EXPORT_SYMBOL_GPL(pymemdup);
+
+/**
+ * pystrdup() - copy a string into new memory
+ * @s: the string, or NULL
+ * @gfp: allocation flags
+ *
+ * The peer of kstrdup().
+ *
+ * Context: As pyalloc().
+ * Return: The copy; NULL if @s is, or where kmalloc() would have failed too.
+ */
+char *pystrdup(const char *s, gfp_t gfp)
+{
+	return s ? pymemdup(s, strlen(s) + 1, gfp) : NULL;
+}
+EXPORT_SYMBOL_GPL(pystrdup);
+
+/**
+ * pystrndup() - copy a string, or the beginning of it, into new memory
+ * @s: the string, or NULL
+ * @max: at most so many characters of it
+ * @gfp: allocation flags
+ *
+ * The peer of kstrndup().
+ *
+ * Context: As pyalloc().
+ * Return: The copy, terminated; NULL if @s is, or where kmalloc() would have
+ * failed too.
+ */
+char *pystrndup(const char *s, size_t max, gfp_t gfp)
+{
+	size_t len;
+	char *p;
+
+	if (!s)
+		return NULL;
+	len = strnlen(s, max);
+	p = pyalloc(len + 1, gfp);
+	if (!p)
+		return NULL;
+	memcpy(p, s, len);
+	p[len] = 0;
+	return p;
+}
+EXPORT_SYMBOL_GPL(pystrndup);
+
+/**
+ * pyvasprintf() - format a string into new memory
+ * @gfp: allocation flags
+ * @fmt: the format
+ * @ap: its arguments
+ *
+ * The peer of kvasprintf().
+ *
+ * Context: As pyalloc().
+ * Return: The string; NULL where kmalloc() would have failed too.
+ */
+char *pyvasprintf(gfp_t gfp, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *p;
+	int len;
+
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	p = pyalloc(len + 1, gfp);
+	if (p)
+		WARN_ONCE(vsnprintf(p, len + 1, fmt, ap) != len,
+			  "pyalloc: what \"%s\" shows has changed\n", fmt);
+	return p;
+}
+EXPORT_SYMBOL_GPL(pyvasprintf);
+
+/**
+ * pyasprintf() - format a string into new memory
+ * @gfp: allocation flags
+ * @fmt: the format
+ * @...: its arguments
+ *
+ * The peer of kasprintf().
+ *
+ * Context: As pyalloc().
+ * Return: As pyvasprintf().
+ */
+char *pyasprintf(gfp_t gfp, const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
+
+	va_start(ap, fmt);
+	p = pyvasprintf(gfp, fmt, ap);
+	va_end(ap);
+	return p;
+}
+EXPORT_SYMBOL_GPL(pyasprintf);
+
+/* ---- After a grace period --------------------------------------------------------- */
+
+/*
+ * What is to be freed hangs on a list of the CPU by its rcu_head, whose function
+ * is the block itself, or with PY_RCU_HOLDER one that holds the pointer. A worker
+ * takes all lists, waits for a grace period, frees; what comes meanwhile waits
+ * for the next, so the more there is, the more share one.
+ */
+#define PY_RCU_HOLDER	1UL
+
+struct py_rcu_holder {
+	struct rcu_head rcu;
+	const void *p;
+};
+
+static struct {
+	int armed;
+	struct irq_work kick;
+	struct work_struct work;
+} py_rcu;
+
+static_assert(offsetof(struct rcu_head, next) == 0 &&
+	      sizeof(struct llist_node) <= sizeof_field(struct rcu_head, next));
+
+/* Module exit: nobody adds anything any more. */
+static void rcu_stop(void)
+{
+	irq_work_sync(&py_rcu.kick);
+	flush_work(&py_rcu.work);
+}
+
+static void rcu_free(struct rcu_head *head)
+{
+	unsigned long p = (unsigned long)head->func;
+
+	if (p & PY_RCU_HOLDER) {
+		struct py_rcu_holder *holder = (void *)(p - PY_RCU_HOLDER);
+
+		pyfree(holder->p);
+		pyfree(holder);
+	} else {
+		pyfree((void *)p);
+	}
+}
+
+static void rcu_work(struct work_struct *work)
+{
+	struct llist_node *list = NULL, *next, *some, *last;
+	unsigned int cpu;
+
+	WRITE_ONCE(py_rcu.armed, 0);
+	smp_mb();	/* pairs with rcu_arm(): the lists are looked at after that */
+	for_each_possible_cpu(cpu) {
+		some = llist_del_all(&per_cpu(py_cpu, cpu).rcu);
+		if (!some)
+			continue;
+		for (last = some; last->next; last = last->next)
+			;
+		last->next = list;
+		list = some;
+	}
+	if (!list)
+		return;
+	synchronize_rcu();
+	for (; list; list = next) {
+		next = list->next;
+		rcu_free((struct rcu_head *)list);
+		cond_resched();
+	}
+}
+
+/* From irq_work: who frees may hold any lock. */
+static void rcu_kick(struct irq_work *work)
+{
+	queue_work(py_reaper.wq, &py_rcu.work);
+}
+
+/* For pyfree_rcu(). */
+void __pyfree_rcu(struct rcu_head *head, void *p)
+{
+	head->func = (rcu_callback_t)p;
+	preempt_disable();
+	llist_add((struct llist_node *)head, &this_cpu_ptr(&py_cpu)->rcu);
+	preempt_enable();
+	smp_mb();	/* pairs with rcu_work() */
+	if (!READ_ONCE(py_rcu.armed) && !xchg(&py_rcu.armed, 1))
+		irq_work_queue(&py_rcu.kick);
+}
+EXPORT_SYMBOL_GPL(__pyfree_rcu);
+
+/**
+ * pyfree_rcu_mightsleep() - free memory without an rcu_head after a grace period
+ * @p: what pyalloc() or one of its kin returned, or NULL
+ *
+ * The peer of kfree_rcu_mightsleep(). Waits for the grace period itself only if
+ * there is no memory to remember @p.
+ *
+ * Context: May sleep.
+ */
+void pyfree_rcu_mightsleep(const void *p)
+{
+	struct py_rcu_holder *holder;
+
+	might_sleep();
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	holder = pyalloc(sizeof(*holder), GFP_KERNEL | __GFP_NORETRY |
+					  __GFP_NOWARN);
+	if (!holder) {
+		synchronize_rcu();
+		pyfree(p);
+		return;
+	}
+	holder->p = p;
+	__pyfree_rcu(&holder->rcu, (void *)holder + PY_RCU_HOLDER);
+}
+EXPORT_SYMBOL_GPL(pyfree_rcu_mightsleep);
+
+/* ---- Owners that free by themselves ------------------------------------------------- */
+
+static void devm_pyfree_action(void *p)
+{
+	pyfree(p);
+}
+
+/**
+ * devm_pyalloc() - allocate memory that goes with a device
+ * @dev: the device
+ * @size: bytes wanted
+ * @gfp: allocation flags
+ *
+ * The peer of devm_kmalloc(): freed when the driver is detached from @dev.
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc(); NULL if there is no memory to remember it, too.
+ */
+void *devm_pyalloc(struct device *dev, size_t size, gfp_t gfp)
+{
+	void *p = pyalloc(size, gfp);
+
+	if (ZERO_OR_NULL_PTR(p))
+		return p;
+	if (devm_add_action(dev, devm_pyfree_action, p)) {
+		pyfree(p);
+		return NULL;
+	}
+	return p;
+}
+EXPORT_SYMBOL_GPL(devm_pyalloc);
+
+/**
+ * devm_pyfree() - free memory that goes with a device before it goes
+ * @dev: the device
+ * @p: what devm_pyalloc() or devm_pyzalloc() returned for it, or NULL
+ *
+ * The peer of devm_kfree().
+ *
+ * Context: As pyfree().
+ */
+void devm_pyfree(struct device *dev, const void *p)
+{
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	devm_remove_action(dev, devm_pyfree_action, (void *)p);
+	pyfree(p);
+}
+EXPORT_SYMBOL_GPL(devm_pyfree);
+
+/**
+ * mempool_pyalloc() - alloc function of a mempool over pyalloc
+ * @gfp: allocation flags
+ * @size: bytes of an element, as the mempool's pool_data
+ *
+ * The peer of mempool_kmalloc().
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc().
+ */
+void *mempool_pyalloc(gfp_t gfp, void *size)
+{
+	return pyalloc((size_t)size, gfp);
+}
+EXPORT_SYMBOL_GPL(mempool_pyalloc);
+
+/**
+ * mempool_pyfree() - free function of a mempool over pyalloc
+ * @element: what mempool_pyalloc() returned
+ * @size: not used
+ *
+ * The peer of mempool_kfree().
+ *
+ * Context: As pyfree().
+ */
+void mempool_pyfree(void *element, void *size)
+{
+	pyfree(element);
+}
+EXPORT_SYMBOL_GPL(mempool_pyfree);
