@@ -61,6 +61,7 @@
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/topology.h>
+#include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
@@ -116,6 +117,36 @@ static struct py_param batch = { .value = PY_BATCH, .min = 1, .max = PY_BATCH };
 module_param_cb(batch, &py_param_ops, &batch, 0444);
 MODULE_PARM_DESC(batch, "Blocks freed for other CPUs before they are sent, 1 to 64 (64)");
 
+static const char * const py_source_names[] = { "page", "vmalloc", NULL };
+
+static int source_set(const char *val, const struct kernel_param *kp)
+{
+	int i = match_string(py_source_names, -1, val);
+
+	if (i < 0) {
+		pr_err("parameter %s: \"%s\" is not \"page\" or \"vmalloc\"\n",
+		       kp->name, val);
+		return -EINVAL;
+	}
+	*(unsigned int *)kp->arg = i;
+	return 0;
+}
+
+static int source_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n",
+			  py_source_names[*(unsigned int *)kp->arg]);
+}
+
+static const struct kernel_param_ops source_ops = {
+	.set = source_set,
+	.get = source_get,
+};
+
+static unsigned int source;		/* index of py_source_names[] */
+module_param_cb(arenas, &source_ops, &source, 0444);
+MODULE_PARM_DESC(arenas, "Where the default heap's arenas come from, page or vmalloc (page)");
+
 /* ---- All state --------------------------------------------------------- */
 
 static DEFINE_PER_CPU(struct py_cpu, py_cpu);
@@ -128,7 +159,7 @@ static struct pyheap py_default = {
 
 /*
  * All heaps. Who goes through the list has the mutex, or is an RCU reader and does
- * not sleep. Nothing is allocated under the mutex: reclaim tries to take it.
+ * not sleep. Reclaim only tries to take the mutex.
  */
 static LIST_HEAD(py_heaps);
 static DEFINE_MUTEX(heaps_mutex);
@@ -485,6 +516,24 @@ static void arena_retire(struct py_arena *arena, unsigned int nr_keep,
 	atomic_long_dec(&node->heap->arenas);
 }
 
+/*
+ * No reclaim, no kswapd, no reserves, no warning: an arena is welcome, not
+ * necessary. Nothing of the caller's flags: it has asked for one block.
+ */
+#define PY_ARENA_GFP	(__GFP_NOWARN | __GFP_NORETRY | __GFP_NOMEMALLOC | \
+			 __GFP_THISNODE)
+
+static gfp_t node_gfp(const struct pyheap_node *node)
+{
+	/* Not every architecture's numa_mem_id() avoids nodes without memory. */
+	return node_state(node->nid, N_MEMORY) ? PY_ARENA_GFP :
+						 PY_ARENA_GFP & ~__GFP_THISNODE;
+}
+
+#include "pyalloc_region.h"
+
+/* ---- Arenas come and go -------------------------------------------------- */
+
 static void arena_free_header(struct rcu_head *rcu)
 {
 	__free_page(virt_to_page(container_of(rcu, struct py_arena, rcu)));
@@ -502,6 +551,10 @@ static unsigned long arena_free(struct py_arena *arena)
 	unsigned int i;
 
 	py_map_del(arena);
+	if (arena->region) {
+		region_put_arena(arena, false);
+		return 0;
+	}
 	arena_book(arena, -(long)pages);
 	if (!arena->split) {
 		__free_pages(virt_to_page(arena), PY_ARENA_ORDER);
@@ -525,13 +578,6 @@ static unsigned long arena_free_list(struct list_head *dead)
 	return pages;
 }
 
-/*
- * No reclaim, no kswapd, no reserves, no warning: an arena is welcome, not
- * necessary. Nothing of the caller's flags: it has asked for one block.
- */
-#define PY_ARENA_GFP	(__GFP_NOWARN | __GFP_NORETRY | __GFP_NOMEMALLOC | \
-			 __GFP_THISNODE)
-
 /* Order 6 bypasses the per-CPU page lists: do not ask at once again. */
 #define PY_ARENA_RETRY	(HZ / 10)
 
@@ -539,23 +585,24 @@ static unsigned long arena_free_list(struct list_head *dead)
 struct py_fault_attr py_fail = PY_FAULT_INIT;
 EXPORT_SYMBOL_INTERNAL(py_fail);
 
-static struct py_arena *arena_alloc(struct pyheap_node *node)
+static struct py_arena *arena_of_pages(struct pyheap_node *node)
 {
-	gfp_t gfp = PY_ARENA_GFP;
-	struct page *page;
-	struct py_arena *arena;
+	struct page *page = alloc_pages_node(node->nid, node_gfp(node),
+					     PY_ARENA_ORDER);
+
+	return page ? memset(page_address(page), 0, PY_POOL_SIZE) : NULL;
+}
+
+static struct py_arena *arena_alloc(struct pyheap_node *node, gfp_t gfp)
+{
+	struct py_arena *arena = NULL;
 	unsigned int i;
 
-	if (py_should_fail(&py_fail))
+	if (!py_should_fail(&py_fail))
+		arena = heap_in_regions(node->heap) ? region_arena(node, gfp) :
+						      arena_of_pages(node);
+	if (!arena)
 		return NULL;
-	/* Not every architecture's numa_mem_id() avoids nodes without memory. */
-	if (!node_state(node->nid, N_MEMORY))
-		gfp &= ~__GFP_THISNODE;
-	page = alloc_pages_node(node->nid, gfp, PY_ARENA_ORDER);
-	if (!page)
-		return NULL;
-	arena = page_address(page);
-	memset(arena, 0, PY_POOL_SIZE);
 	arena->heap = node->heap;
 	arena->node = node;
 	for (i = 0; i < PY_ARENA_PAGES; i++) {
@@ -563,7 +610,10 @@ static struct py_arena *arena_alloc(struct pyheap_node *node)
 		arena->owner[i] = PY_NOBODY;
 	}
 	if (!py_map_add(arena)) {
-		__free_pages(page, PY_ARENA_ORDER);
+		if (arena->region)
+			region_put_arena(arena, true);
+		else
+			__free_pages(virt_to_page(arena), PY_ARENA_ORDER);
 		return NULL;
 	}
 	/* What the header leaves of its page is in front of the first block. */
@@ -571,7 +621,8 @@ static struct py_arena *arena_alloc(struct pyheap_node *node)
 		     PY_KASAN_REDZONE, false);
 	kasan_poison((void *)arena + PY_POOL_SIZE,
 		     PY_ARENA_POOLS * PY_POOL_SIZE, PY_KASAN_FREE, false);
-	arena_book(arena, PY_ARENA_PAGES);
+	if (!arena->region)
+		arena_book(arena, PY_ARENA_PAGES);
 	return arena;
 }
 
@@ -654,7 +705,7 @@ static bool node_grow(struct pyheap_node *node, gfp_t gfp, enum py_reason *why)
 		return true;
 	if (time_before(jiffies, READ_ONCE(node->retry)))
 		return false;
-	arena = arena_alloc(node);
+	arena = arena_alloc(node, gfp);
 
 	spin_lock_irqsave(&node->lock, flags);
 	if (arena) {
@@ -803,6 +854,8 @@ static unsigned long arena_give_back(struct py_arena *arena)
 	unsigned long flags, pages;
 	u64 mask = 0, rest;
 
+	if (arena->region)
+		return 0;
 	spin_lock_irqsave(&node->lock, flags);
 	if (!arena_empty(arena) && arena->unused) {
 		mask = arena->unused;
@@ -2311,6 +2364,21 @@ static unsigned long heaps_collect(void)
 	return pages;
 }
 
+/* The regions, of which each node keeps @nr_keep. As heaps_collect(). */
+static unsigned long heaps_tend(unsigned int nr_keep)
+{
+	struct pyheap *heap;
+	unsigned long pages = 0;
+	int nid;
+
+	lockdep_assert_held(&heaps_mutex);
+	for_each_heap(heap)
+		for_each_node(nid)
+			if (heap_in_regions(heap))
+				pages += regions_tend(heap->node[nid], nr_keep);
+	return pages;
+}
+
 static bool anything_pending(void)
 {
 	struct pyheap *heap;
@@ -2325,7 +2393,8 @@ static bool anything_pending(void)
 				   PY_VISIT_DRAIN | PY_VISIT_AGE);
 	for_each_heap(heap)
 		for_each_node(nid)
-			any |= !llist_empty(&heap->node[nid]->back);
+			any |= !llist_empty(&heap->node[nid]->back) ||
+			       region_pending(heap->node[nid]);
 	rcu_read_unlock();
 	return any;
 }
@@ -2359,6 +2428,7 @@ static void reaper_work(struct work_struct *work)
 	visit_all(PY_VISIT_AGE);
 	mutex_lock(&heaps_mutex);
 	heaps_collect();
+	heaps_tend(1);
 	mutex_unlock(&heaps_mutex);
 
 	if (!anything_pending()) {
@@ -2421,6 +2491,7 @@ unsigned long pyalloc_trim(void)
 	visit_all(PY_VISIT_ALL);
 	mutex_lock(&heaps_mutex);
 	pages = heaps_give_back(ULONG_MAX);
+	pages += heaps_tend(0);
 	mutex_unlock(&heaps_mutex);
 	return pages;
 }
@@ -2589,6 +2660,7 @@ static int heap_init(struct pyheap *heap)
 		}
 		spin_lock_init(&node->lock);
 		INIT_LIST_HEAD(&node->arenas);
+		INIT_LIST_HEAD(&node->regions);
 		node->nid = nid;
 		node->heap = heap;
 		node->retry = jiffies;
@@ -2730,6 +2802,7 @@ static int __init pyalloc_init(void)
 	err = map_init();
 	if (err)
 		goto out_wq;
+	py_default.flags = source ? PYHEAP_VMALLOC : 0;
 	err = heap_init(&py_default);
 	if (err)
 		goto out_map;
@@ -2745,8 +2818,9 @@ static int __init pyalloc_init(void)
 		goto out_cpuhp;
 	}
 	debugfs_add();
-	pr_info("loaded: %d size classes up to %d bytes, arenas of %lu KiB\n",
-		PYALLOC_NR_CLASSES, PYALLOC_MAX, PY_ARENA_SIZE / 1024);
+	pr_info("loaded: %d size classes up to %d bytes, arenas of %lu KiB%s\n",
+		PYALLOC_NR_CLASSES, PYALLOC_MAX, PY_ARENA_SIZE / 1024,
+		source ? " in vmalloc space" : "");
 	return 0;
 
 out_cpuhp:

@@ -174,7 +174,7 @@ static void heap_free_private(struct pyheap *heap)
  * pyheap_create() - make a private heap
  * @name: for people: its folder in debugfs/pyalloc/heaps; 1 to 63 characters
  * without "/", unlike any other heap's. Copied.
- * @flags: 0 or PYHEAP_MUST_BE_EMPTY
+ * @flags: 0, or PYHEAP_MUST_BE_EMPTY, PYHEAP_VMALLOC or both
  *
  * Its blocks never share a page with those of another heap. It belongs to the
  * caller until it goes to pyheap_destroy().
@@ -320,6 +320,8 @@ static void heap_free_all(struct pyheap *heap)
 			cond_resched();
 		}
 	}
+	for_each_node(nid)
+		regions_tend(heap->node[nid], 0);
 	rbtree_postorder_for_each_entry_safe(large, more, &heap->large, rb) {
 		kfree(large->p);
 		pyfree(large);

@@ -152,6 +152,19 @@ static_assert(sizeof(struct py_pool) == 32, "two descriptors a cache line");
 struct pyheap;
 struct pyheap_node;
 
+/* Arenas of a region, and all of them as bits. */
+#define PY_REGION_ARENAS	8
+#define PY_REGION_ALL		GENMASK(PY_REGION_ARENAS - 1, 0)
+
+/* 2 MiB of single pages, mapped in one piece, for a heap with PYHEAP_VMALLOC. */
+struct py_region {
+	struct list_head list;	/* node->regions */
+	void *map;		/* what vmap() returned */
+	void *first;		/* the first arena */
+	u8 free;		/* bit i: arena i is not in use */
+	u8 lost;		/* bit i: it cannot be used, as the map is full there */
+};
+
 /*
  * Page 0 of an arena. What other CPUs read when they free shares no cache
  * line with what an owner writes on every operation; what they write has
@@ -161,6 +174,7 @@ struct py_arena {
 	/* Written when the arena comes, read by everybody. */
 	struct pyheap *heap;
 	struct pyheap_node *node;
+	struct py_region *region;		/* it is in, or NULL */
 	struct rcu_head rcu;			/* frees page 0 */
 
 	/* Under the node lock. */
@@ -270,6 +284,9 @@ struct pyheap_node {
 	unsigned long nr_gone;		/* pages given back out of the arenas */
 	bool refill;			/* some of them may still be had again */
 	unsigned long retry;	/* jiffies: no new arena before */
+	struct list_head regions;	/* with PYHEAP_VMALLOC */
+	bool wants_region;		/* an atomic caller had none */
+	bool idle_region;		/* one has no arena in use any more */
 	u64 arenas_total;	/* ever allocated */
 	u64 arenas_reclaimed;	/* ever released */
 	u64 arenas_failed;	/* the page allocator said no */

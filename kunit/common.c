@@ -366,6 +366,53 @@ void py_free_many_on(unsigned int cpu, void **block, unsigned int n)
 	py_move_to(here);
 }
 
+/* @n arenas, full of blocks of the largest class, in the arenas' order. */
+void **py_get_arenas(struct kunit *test, unsigned int n)
+{
+	void **block = py_get_many(test, n * PY_ARENA_MAX_BLOCKS, PYALLOC_MAX);
+	unsigned int i, first;
+
+	KUNIT_ASSERT_EQ(test, py_walk(test)->arenas, n);
+	for (i = 0; i < n * PY_ARENA_MAX_BLOCKS; i++) {
+		first = rounddown(i, PY_ARENA_MAX_BLOCKS);
+		KUNIT_ASSERT_PTR_EQ(test, py_arena_of(block[i]),
+				    py_arena_of(block[first]));
+	}
+	return block;
+}
+
+void py_put_arena(void **block, unsigned int i)
+{
+	py_put_many(block + i * PY_ARENA_MAX_BLOCKS, PY_ARENA_MAX_BLOCKS);
+}
+
+void py_take_pages(struct list_head *list, unsigned int n)
+{
+	struct page *page;
+
+	while (n--) {
+		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+		if (!page)
+			return;
+		list_add(&page->lru, list);
+	}
+}
+
+void py_return_pages(struct list_head *list)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, list, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
+long py_slab_pages(void)
+{
+	return atomic_long_read(&vm_node_stat[NR_SLAB_UNRECLAIMABLE_B]);
+}
+
 MODULE_DESCRIPTION("KUnit tests of pyalloc");
 MODULE_LICENSE("GPL");
 PY_IMPORT_NS(PYALLOC_INTERNAL);

@@ -57,6 +57,12 @@ void *py_get(size_t size, gfp_t gfp);
 void **py_get_many(struct kunit *test, unsigned int n, size_t size);
 void py_put_many(void **block, unsigned int n);
 
+/* Are the default heap's arenas out of single pages, that they do not give back? */
+static inline bool py_in_regions(void)
+{
+	return pyheap_default()->flags & PYHEAP_VMALLOC;
+}
+
 bool py_is_pooled(const void *p);
 struct py_pool *py_pool_of(const void *p);
 unsigned int py_class_of(const void *p);
@@ -94,5 +100,12 @@ bool py_worker_start(struct py_worker *w, unsigned int cpu,
 		     void (*fn)(void *arg), void *arg);
 void py_worker_finish(struct py_worker *w);
 void py_free_many_on(unsigned int cpu, void **block, unsigned int n);
+
+void **py_get_arenas(struct kunit *test, unsigned int n);
+void py_put_arena(void **block, unsigned int i);
+
+void py_take_pages(struct list_head *list, unsigned int n);
+void py_return_pages(struct list_head *list);
+long py_slab_pages(void);
 
 #endif /* PYALLOC_KUNIT_COMMON_H */

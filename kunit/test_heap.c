@@ -5,8 +5,9 @@
 #include "common.h"
 
 #include <linux/cpumask.h>
-#include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/mm.h>
+#include <linux/vmalloc.h>
 
 /* The test's own heap, and what it has at the moment. */
 struct py_own {
@@ -404,6 +405,63 @@ static void what_it_held_comes_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
 }
 
+static void single_pages_look_like_an_arena(struct kunit *test)
+{
+	struct py_own *own = py_own(test, PYHEAP_VMALLOC);
+	unsigned int n = 10 * PY_ARENA_MAX_BLOCKS, i;
+	long before = py_slab_pages(), during;
+	void **block = py_get_many_of(test, own, n, PYALLOC_MAX);
+
+	during = py_slab_pages();
+	for (i = 0; i < n; i++) {
+		KUNIT_ASSERT_TRUE(test, block[i] && is_vmalloc_addr(block[i]));
+		KUNIT_EXPECT_TRUE(test, py_heap_of(block[i], own));
+		KUNIT_EXPECT_TRUE(test, py_holds(block[i], PYALLOC_MAX, i));
+	}
+	KUNIT_EXPECT_EQ(test, py_look(own)->arenas, 10);
+	KUNIT_EXPECT_EQ(test, pyheap_stats_total(&own->stats), 10 * PY_ARENA_SIZE);
+	/* Two regions. The books are exact to some pages a CPU. */
+	KUNIT_EXPECT_GE(test, during - before, 15 * PY_ARENA_PAGES);
+	KUNIT_EXPECT_LE(test, during - before, 18 * PY_ARENA_PAGES);
+	py_put_many_of(own, block, n);
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_look(own)->arenas, 0);
+	KUNIT_EXPECT_LE(test, py_slab_pages() - before, PY_ARENA_PAGES);
+
+	/* Again, and away with all of it. */
+	KUNIT_EXPECT_NOT_NULL(test, py_get_of(own, 64, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+	KUNIT_EXPECT_LE(test, py_slab_pages() - before, PY_ARENA_PAGES);
+}
+
+/* Not a page of a region has two places: what is written to one stays there. */
+static void single_pages_are_there_once(struct kunit *test)
+{
+	struct py_own *own = py_own(test, PYHEAP_VMALLOC);
+	unsigned int n = PY_REGION_ARENAS * PY_ARENA_MAX_BLOCKS, i;
+	void **block = py_get_many_of(test, own, n, PYALLOC_MAX);
+
+	KUNIT_EXPECT_EQ(test, py_look(own)->arenas, PY_REGION_ARENAS);
+	for (i = 0; i < n; i++)
+		KUNIT_ASSERT_TRUE(test, py_holds(block[i], PYALLOC_MAX, i));
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+}
+
+/* Who cannot wait is served by kmalloc(), and the reaper sees to it. */
+static void single_pages_are_mapped_by_who_may_sleep(struct kunit *test)
+{
+	struct py_own *own = py_own(test, PYHEAP_VMALLOC);
+	void *p = py_get_of(own, 64, GFP_ATOMIC);
+
+	KUNIT_EXPECT_TRUE(test, p && !is_vmalloc_addr(p));
+	KUNIT_EXPECT_EQ(test, py_look(own)->large, 1);
+	pyheap_free(own->heap, p);
+	msleep(PY_ONE_SECOND);
+	p = py_get_of(own, 64, GFP_ATOMIC);
+	KUNIT_EXPECT_TRUE(test, p && is_vmalloc_addr(p));
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+}
+
 /* Many heaps, two CPUs, each freeing the other's: then all go at once. */
 #define PY_HEAPS	8
 #define PY_HEAP_OPS	20000
@@ -484,6 +542,9 @@ static struct kunit_case py_heap_cases[] = {
 	KUNIT_CASE(memory_of_others_is_refused),
 	KUNIT_CASE(empty_one_costs_little),
 	KUNIT_CASE(what_it_held_comes_back),
+	KUNIT_CASE(single_pages_look_like_an_arena),
+	KUNIT_CASE(single_pages_are_there_once),
+	KUNIT_CASE(single_pages_are_mapped_by_who_may_sleep),
 	KUNIT_CASE(many_heaps_on_two_cpus),
 	{}
 };

@@ -274,9 +274,29 @@ static void one_class_of_small_blocks(struct kunit *test)
 }
 
 /* Two CPUs and one set of slots: whoever gets a slot's lock has its block. */
+/* Counts the pools on this CPU's lists that another owns. Under "busy". */
+static void py_strangers(void *arg)
+{
+	struct pyheap_cpu *hc = this_cpu_ptr(pyheap_default()->cpu);
+	unsigned int cpu = smp_processor_id(), class;
+	struct py_pool *pool;
+	unsigned int *n = arg, wrong = 0;
+
+	for (class = 0; class < PYALLOC_NR_CLASSES; class++) {
+		list_for_each_entry(pool, &hc->used[class], list)
+			wrong += py_arena_of(pool)->owner[py_pool_index(pool)] != cpu;
+		pool = hc->cur[class];
+		if (hc->installed & BIT_ULL(class))
+			wrong += py_arena_of(pool)->owner[py_pool_index(pool)] != cpu;
+	}
+	*n += wrong;
+}
+
 struct py_side {
 	struct py_model model;
 	u32 ops;
+	bool watch;			/* for strangers */
+	unsigned int strangers;
 };
 
 static void py_side_run(void *arg)
@@ -293,6 +313,8 @@ static void py_side_run(void *arg)
 		py_model_step(m, o, 8 + (op >> 15) % 3 * 3 - 3);
 		/* Whoever gets the lock next sees what we did. */
 		smp_store_release(&o->lock, 0);
+		if (side->watch && !(op % 32))
+			pyalloc_test_busy(py_strangers, &side->strangers);
 		if (!(op % 1024))
 			cond_resched();
 	}
@@ -338,29 +360,6 @@ static void two_cpus(struct kunit *test)
 	py_model_end(test, &here->model);
 }
 
-/* Counts the pools on this CPU's lists that another owns. Under "busy". */
-static void py_strangers(void *arg)
-{
-	struct pyheap_cpu *hc = this_cpu_ptr(pyheap_default()->cpu);
-	unsigned int cpu = smp_processor_id(), class;
-	struct py_pool *pool;
-	unsigned int *n = arg, wrong = 0;
-
-	for (class = 0; class < PYALLOC_NR_CLASSES; class++) {
-		list_for_each_entry(pool, &hc->used[class], list)
-			wrong += py_arena_of(pool)->owner[py_pool_index(pool)] != cpu;
-		pool = hc->cur[class];
-		if (hc->installed & BIT_ULL(class))
-			wrong += py_arena_of(pool)->owner[py_pool_index(pool)] != cpu;
-	}
-	*n += wrong;
-}
-
-static void py_strangers_ipi(void *arg)
-{
-	pyalloc_test_busy(py_strangers, arg);
-}
-
 /*
  * Tasks that are moved from CPU to CPU, wherever the kernel lets them be moved.
  * Few blocks of one class, so that both want the same pools; large ones, so that
@@ -373,13 +372,14 @@ static void moved_from_cpu_to_cpu(struct kunit *test)
 	struct py_worker worker[2];
 	u64 s = py_seed(test);
 	struct py_side *side[2];
-	unsigned int i, moves = 0, strangers = 0;
+	unsigned int i, moves = 0;
 
 	for (i = 0; i < 2; i++) {
-		side[i] = py_side_new(test, object, s + ((u64)i << 32), PY_OPS / 2);
+		side[i] = py_side_new(test, object, s + ((u64)i << 32), PY_OPS);
 		side[i]->model.slots = 40;
 		side[i]->model.least = 505;
 		side[i]->model.sizes = 8;
+		side[i]->watch = true;
 	}
 	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker[0], cpu[0], py_side_run, side[0]));
 	if (py_worker_start(&worker[1], cpu[1], py_side_run, side[1])) {
@@ -389,9 +389,6 @@ static void moved_from_cpu_to_cpu(struct kunit *test)
 			for (i = 0; i < 2; i++)
 				set_cpus_allowed_ptr(worker[i].task,
 						     cpumask_of(cpu[(moves + i) % 2]));
-			for (i = 0; i < 2; i++)
-				smp_call_function_single(cpu[i], py_strangers_ipi,
-							 &strangers, 1);
 			cond_resched();
 		}
 		py_worker_finish(&worker[1]);
@@ -400,7 +397,8 @@ static void moved_from_cpu_to_cpu(struct kunit *test)
 	py_worker_finish(&worker[0]);
 	kunit_info(test, "%u moves\n", moves);
 	KUNIT_EXPECT_GT(test, moves, 1);
-	KUNIT_EXPECT_EQ(test, strangers, 0);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, side[i]->strangers, 0);
 	pyalloc_trim();
 	py_model_compare(test, &side[0]->model);
 	py_model_end(test, &side[0]->model);
