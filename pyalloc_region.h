@@ -22,6 +22,11 @@ static bool heap_in_regions(const struct pyheap *heap)
 	return heap->flags & PYHEAP_VMALLOC;
 }
 
+static bool region_idle(const struct py_region *region)
+{
+	return (region->free | region->lost) == PY_REGION_ALL;
+}
+
 /* Slab memory to /proc/meminfo, as an arena of pages is. */
 static void region_book(struct page *page, long pages)
 {
@@ -150,7 +155,7 @@ static void region_put_arena(struct py_arena *arena, bool lost)
 		region->lost |= bit;
 	else
 		region->free |= bit;
-	if ((region->free | region->lost) == PY_REGION_ALL)
+	if (region_idle(region))
 		node->idle_region = true;
 	spin_unlock_irqrestore(&node->lock, flags);
 	reaper_arm();
@@ -162,13 +167,14 @@ static bool region_pending(const struct pyheap_node *node)
 }
 
 /*
- * Frees the regions of @node without an arena in use but for @nr_keep, and makes one
- * that an atomic caller missed. May sleep. Returns pages freed.
+ * Frees the regions of @node without an arena in use but for @nr_keep, among which
+ * is any other with an arena to give; and makes one that an atomic caller missed. May
+ * sleep. Returns pages freed.
  */
 static unsigned long regions_tend(struct pyheap_node *node, unsigned int nr_keep)
 {
 	struct py_region *region, *next;
-	unsigned int nr_idle = 0;
+	unsigned int nr_kept = 0;
 	unsigned long flags, pages = 0;
 	bool make;
 	LIST_HEAD(dead);
@@ -177,10 +183,12 @@ static unsigned long regions_tend(struct pyheap_node *node, unsigned int nr_keep
 	make = node->wants_region;
 	node->wants_region = false;
 	node->idle_region = false;
+	list_for_each_entry(region, &node->regions, list)
+		nr_kept += region->free && !region_idle(region);
 	list_for_each_entry_safe(region, next, &node->regions, list) {
 		make &= !region->free;
-		if ((region->free | region->lost) == PY_REGION_ALL &&
-		    (region->lost || ++nr_idle > nr_keep))
+		if (region_idle(region) &&
+		    (region->lost || nr_kept++ >= nr_keep))
 			list_move(&region->list, &dead);
 	}
 	spin_unlock_irqrestore(&node->lock, flags);

@@ -9,8 +9,7 @@ SHOTS=100
 VISITS=20
 
 # Nothing but visits can come then.
-# shellcheck disable=SC2034 # for functions.sh
-! realtime || LEFT_OUT='an_hrtimer|a_softirq|an_irq_work|while_a_storm_goes_on_before_and_after'
+! realtime || leave_out 'an_hrtimer|a_softirq|an_irq_work|while_a_storm_goes_on_before_and_after'
 
 # shots KIND CPU: each frees a block and allocates one
 shots()

@@ -6,9 +6,9 @@
 . "$(dirname "$0")/functions.sh"
 
 # KASAN has a red zone behind each block: what counts how many are in a pool is not for it.
-# shellcheck disable=SC2034 # for functions.sh
 ! grep -q ' kasan_report$' /proc/kallsyms ||
-	LEFT_OUT='stats_look_like_python_s|the_class_table_counts_blocks_and_pools|arenas_are_counted_as_they_come_and_go|the_map_shows_which_pools_are_full'
+	leave_out 'stats_look_like_python_s|the_class_table_counts_blocks_and_pools|arenas_are_counted_as_they_come_and_go|the_map_shows_which_pools_are_full'
+! in_regions || leave_out trim_gives_back_pages_of_pinned_arenas
 
 # class SIZE: pools, blocks in use, available blocks
 class()

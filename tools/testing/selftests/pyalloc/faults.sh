@@ -6,6 +6,8 @@
 
 . "$(dirname "$0")/functions.sh"
 
+! in_regions || leave_out 'memory_without_a_piece_of_256_kib|a_full_machine_gets_the_pages_of_pinned_arenas|a_full_machine_gets_empty_arenas|drop_caches_runs_the_shrinker'
+
 refusals_so_far()
 {
 	ledger 'page allocator: refusals'

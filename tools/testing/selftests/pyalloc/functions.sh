@@ -112,9 +112,14 @@ loaded()
 	[ -d "/sys/module/$1/holders" ]
 }
 
+# load FILE [PARAMETER=VALUE]...: pyalloc with $PARAMETERS, too
 load()
 {
-	insmod "$@" || fail "insmod $*: refused"
+	what=$1
+	shift
+	# shellcheck disable=SC2086 # words
+	[ "$what" != "$PYALLOC" ] || set -- ${PARAMETERS-} "$@"
+	insmod "$what" "$@" || fail "insmod $what $*: refused"
 }
 
 unload()
@@ -260,6 +265,18 @@ fail_arenas()
 slab()
 {
 	echo $(($(sed -n 's/^SUnreclaim: *\([0-9]*\) kB/\1/p' /proc/meminfo) * 1024))
+}
+
+# Do the arenas give no pages back?
+in_regions()
+{
+	[ "${PARAMETERS-}" = arenas=vmalloc ]
+}
+
+# leave_out TEST|TEST...: this kernel, or with these parameters, cannot run them
+leave_out()
+{
+	LEFT_OUT=${LEFT_OUT:+$LEFT_OUT|}$1
 }
 
 # All CPUs that are online, one a line.

@@ -51,6 +51,7 @@ test_defaults_of_the_parameters()
 	load "$PYALLOC"
 	cd /sys/module/pyalloc/parameters || fail "no parameters"
 	is "reap_ms keep batch" "$(cat reap_ms keep batch | xargs)" "250 1 64"
+	in_regions || is "arenas" "$(cat arenas)" page
 	unload_clean
 }
 
@@ -91,6 +92,20 @@ test_batch_refuses_anything_else()
 	for value in 0 65 -1 4294967297 99999999999999999999 many ""; do
 		refused "batch=$value"
 	done
+}
+
+test_arenas_takes_page_and_vmalloc()
+{
+	accepted arenas page
+	accepted arenas vmalloc
+}
+
+test_arenas_refuses_anything_else()
+{
+	for value in pages Vmalloc 0 1 ""; do
+		! insmod "$PYALLOC" "arenas=$value" 2>/dev/null || fail "it took '$value'"
+	done
+	said 'pyalloc: parameter arenas: "pages" is not "page" or "vmalloc"'
 }
 
 test_loads_after_a_refusal()

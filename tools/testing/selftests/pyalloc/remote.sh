@@ -5,6 +5,8 @@
 
 . "$(dirname "$0")/functions.sh"
 
+! in_regions || leave_out meminfo_shows_the_pages_given_back
+
 test_100000_blocks_freed_on_other_cpus()
 {
 	need_cpus 2

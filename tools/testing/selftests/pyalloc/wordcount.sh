@@ -5,6 +5,9 @@
 
 . "$(dirname "$0")/functions.sh"
 
+# Of eight arenas at least.
+! in_regions || leave_out pages_are_about_those_of_the_arenas
+
 TEXT=/tmp/wordcount-test.$$
 WC=$DEBUGFS/wordcount
 

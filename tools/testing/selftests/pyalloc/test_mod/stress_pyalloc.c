@@ -214,7 +214,8 @@ static void item_new(struct actor *a, struct item *item, u32 size)
 	if (ZERO_OR_NULL_PTR(item->p))
 		return;
 	/* The pages of an arena belong to no slab. */
-	item->pooled = !PageSlab(virt_to_head_page(item->p));
+	item->pooled = is_vmalloc_addr(item->p) ||
+		       !PageSlab(virt_to_head_page(item->p));
 	item->class = PYALLOC_CLASS(size);
 	if ((unsigned long)item->p & (PYALLOC_ALIGN - 1) ||
 	    (item->pooled && (unsigned long)item->p & ((size & -size) - 1)))

@@ -729,7 +729,8 @@ static long shoot(char kind)
 	if (!got || !shot.done)
 		return -EIO;
 	/* The pages of an arena belong to no slab. */
-	pooled = !PageSlab(virt_to_head_page(shot.new.p));
+	pooled = is_vmalloc_addr(shot.new.p) ||
+		 !PageSlab(virt_to_head_page(shot.new.p));
 	return block_free(&shot.new) && !pooled ? 0 : -EIO;
 }
 
