@@ -15,6 +15,7 @@
 #include <linux/random.h>
 #include <linux/ratelimit.h>
 #include <linux/shrinker.h>
+#include <linux/slab.h>
 #include <linux/stringify.h>
 #include <linux/version.h>
 
@@ -121,6 +122,17 @@ static inline void py_fault_debugfs(struct py_fault_attr *attr,
 	debugfs_create_atomic_t("space", 0600, dir, &attr->space);
 }
 #endif
+
+/* 6.18 has a kmalloc() for any context; on others there is nothing to be had. */
+static inline void *py_kmalloc_nolock(size_t size, gfp_t gfp)
+{
+#ifdef kmalloc_nolock
+	return kmalloc_nolock(size, gfp & (__GFP_ZERO | __GFP_ACCOUNT),
+			      NUMA_NO_NODE);
+#else
+	return NULL;
+#endif
+}
 
 /* 6.7 made shrinkers objects that are allocated. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)

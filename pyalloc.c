@@ -1363,17 +1363,24 @@ static void inbox_drain(struct py_cpu *c)
 /* ---- Allocate ------------------------------------------------------------ */
 
 /* Makes the block at @p what its caller, who asked for @size bytes, gets. */
-static noinline void *block_init(void *p, unsigned int class, size_t size,
-				 gfp_t gfp)
+static __always_inline void *block_init_nolock(void *p, unsigned int class,
+					       size_t size, gfp_t gfp)
 {
 	if (PY_ANNOTATE)
 		block_open(p, py_class_size(class), py_class_size(class));
 	if (want_init_on_alloc(gfp))
 		p = memset(p, 0, py_class_size(class));
-	if (PY_ANNOTATE) {
+	if (PY_ANNOTATE)
 		block_open(p, py_class_size(class), size);
+	return p;
+}
+
+static noinline void *block_init(void *p, unsigned int class, size_t size,
+				 gfp_t gfp)
+{
+	p = block_init_nolock(p, class, size, gfp);
+	if (PY_ANNOTATE)
 		kmemleak_alloc(p, py_class_size(class), 1, gfp);
-	}
 	return p;
 }
 
@@ -2161,6 +2168,103 @@ void pyfree_bulk(unsigned int nr, void **p)
 }
 EXPORT_SYMBOL_GPL(pyfree_bulk);
 
+/* ---- In any context ---------------------------------------------------------- */
+
+/* A block out of what this CPU has: nothing of that takes a lock. */
+static void *alloc_here(struct pyheap *heap, unsigned int class)
+{
+	void *block = NULL;
+	struct py_cpu *c;
+
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	if (busy_trylock(c)) {
+		block = alloc_local(c, heap_here(heap, c), class);
+		busy_unlock(c);
+	}
+	preempt_enable();
+	return block;
+}
+
+/**
+ * pyalloc_nolock() - allocate memory in any context
+ * @size: bytes wanted
+ * @gfp: __GFP_ZERO, __GFP_ACCOUNT or 0
+ *
+ * The peer of kmalloc_nolock(): takes no lock and asks nobody for memory. What is not
+ * on this CPU is kmalloc_nolock()'s where the kernel has that. kmemleak does not
+ * know of it. For pyfree_nolock() or pyfree().
+ *
+ * Context: Any, NMI too.
+ * Return: The memory; ZERO_SIZE_PTR if @size is 0; NULL more often than pyalloc(),
+ * and always above PYALLOC_MAX on kernels without kmalloc_nolock().
+ */
+void *pyalloc_nolock(size_t size, gfp_t gfp)
+{
+	void *block = NULL;
+
+	if (!size)
+		return ZERO_SIZE_PTR;
+	if (size <= PYALLOC_MAX && !(gfp & PY_GFP_KMALLOC)) {
+		block = alloc_here(&py_default, PYALLOC_CLASS(size));
+		if (block)
+			return block_init_nolock(block, PYALLOC_CLASS(size),
+						 size, gfp);
+	}
+	count_fall(&py_default, size, PY_FALL_NOLOCK);
+	return py_kmalloc_nolock(size, gfp);
+}
+EXPORT_SYMBOL_GPL(pyalloc_nolock);
+
+/* On the CPU of the list, or when that is dead. */
+static void free_later(struct py_cpu *c)
+{
+	struct llist_node *list = llist_del_all(&c->later), *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		pyfree(list);
+	}
+}
+
+static void later_kick(struct irq_work *work)
+{
+	free_later(container_of(work, struct py_cpu, later_kick));
+}
+
+/**
+ * pyfree_nolock() - free memory in any context
+ * @p: what pyalloc() or one of its kin returned, or kmalloc(), or NULL
+ *
+ * The peer of kfree_nolock(). A block goes to a list of this CPU, from where it comes
+ * home within a second; what is kmalloc()'s, or must be wiped, is freed by an
+ * irq_work.
+ *
+ * Context: Any, NMI too.
+ */
+void pyfree_nolock(const void *p)
+{
+	bool done = false, sane = true;
+	struct py_cpu *c;
+
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	if (!PY_ANNOTATE && !want_init_on_free() && py_map_has(p) &&
+	    READ_ONCE(py_arena_of(p)->class[py_index_of(p)]) <
+	    PYALLOC_NR_CLASSES) {
+		done = true;
+		sane = nested_push(c, (void *)p);
+	}
+	if (!done && llist_add((struct llist_node *)p, &c->later))
+		irq_work_queue(&c->later_kick);
+	preempt_enable();
+	if (unlikely(!sane))
+		bad_free(&py_default, "double free");
+}
+EXPORT_SYMBOL_GPL(pyfree_nolock);
+
 #include "pyalloc_family.h"
 
 /* ---- Visits to the CPUs ---------------------------------------------------- */
@@ -2611,6 +2715,7 @@ static int py_cpu_dead(unsigned int cpu)
 		llist_add(node, &dead->inbox);
 	}
 	inbox_forward(dead);
+	free_later(dead);
 	WRITE_ONCE(dead->dirty, 0);
 	reaper_arm();
 	heaps_collect();
@@ -2762,6 +2867,8 @@ static void cpus_init(void)
 		c->key = key;
 		init_llist_head(&c->inbox);
 		init_llist_head(&c->rcu);
+		init_llist_head(&c->later);
+		c->later_kick = IRQ_WORK_INIT(later_kick);
 		INIT_CSD(&c->csd, visit_ipi, c);
 	}
 }
@@ -2855,11 +2962,13 @@ static void report_live(const struct pyheap_stats *stats)
 static void __exit pyalloc_exit(void)
 {
 	struct pyheap_stats *stats;
-	unsigned int i;
+	unsigned int cpu, i;
 
 	debugfs_remove(py_default.debugfs);
 	py_shrinker_remove(py_shrinker);
 	rcu_stop();
+	for_each_possible_cpu(cpu)
+		irq_work_sync(&per_cpu(py_cpu, cpu).later_kick);
 	heaps_exit();
 	reaper_stop();
 	for (i = 0; !i || (anything_pending() && i < PY_EXIT_TRIMS); i++) {

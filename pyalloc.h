@@ -215,6 +215,11 @@ unsigned int pyalloc_bulk(size_t size, gfp_t gfp, unsigned int nr, void **p)
 	__must_check;
 void pyfree_bulk(unsigned int nr, void **p);
 
+/* ---- In any context ------------------------------------------------------- */
+
+void *pyalloc_nolock(size_t size, gfp_t gfp) __alloc_size(1) __malloc;
+void pyfree_nolock(const void *p);
+
 /* ---- Private heaps ------------------------------------------------------- */
 
 struct pyheap;

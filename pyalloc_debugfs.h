@@ -230,6 +230,7 @@ static const char * const py_reason_name[] = {
 	[PY_FALL_NESTED] = "in an interrupt, busy",
 	[PY_FALL_RESERVE] = "memory reserves",
 	[PY_FALL_ARENA] = "no arena",
+	[PY_FALL_NOLOCK] = "without locks, none here",
 };
 
 static_assert(ARRAY_SIZE(py_reason_name) == PY_NR_REASONS);

@@ -9,6 +9,7 @@
 #include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/cache.h>
+#include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mm.h>
@@ -234,6 +235,7 @@ enum py_reason {
 	PY_FALL_NESTED,		/* an interrupt found "busy" taken */
 	PY_FALL_RESERVE,	/* a PF_MEMALLOC caller would need an arena */
 	PY_FALL_ARENA,		/* no arena to be had */
+	PY_FALL_NOLOCK,		/* pyalloc_nolock() found no block on this CPU */
 	PY_NR_REASONS
 };
 
@@ -364,6 +366,10 @@ struct py_cpu {
 	struct llist_node *inbox_rest;	/* detached from it, under "busy" */
 
 	struct llist_head rcu;	/* freed here, and waiting for a grace period */
+
+	/* Given to pyfree_nolock(), which could not free it. */
+	struct llist_head later;
+	struct irq_work later_kick;
 
 	/* Pools of this CPU with chains that others freed. */
 	struct llist_head inbox ____cacheline_aligned;

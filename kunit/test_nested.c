@@ -10,6 +10,7 @@
 #include <linux/hrtimer.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
+#include <linux/mm.h>
 
 /* How long to wait for an interrupt, spinning: ms. */
 #define PY_IRQ_WAIT	1000
@@ -703,6 +704,87 @@ static void interrupts_of_another_cpu_between_any_instructions(struct kunit *tes
 	py_storm_end(test, storm);
 }
 
+static void without_locks_what_is_here_is_served(struct kunit *test)
+{
+	void *first = py_get(100, GFP_KERNEL), *p;
+	unsigned int i;
+	u8 *zero;
+
+	/* To the last block of the pool, carved or not. */
+	for (i = 1; i < py_class_blocks(PYALLOC_CLASS(100)); i++) {
+		p = pyalloc_nolock(100, 0);
+		KUNIT_ASSERT_TRUE(test, py_is_pooled(p));
+		memset(p, 0xff, 100);
+		pyfree(p);
+		zero = pyalloc_nolock(100, __GFP_ZERO);
+		KUNIT_ASSERT_NOT_NULL(test, zero);
+		KUNIT_EXPECT_PTR_EQ(test, (void *)zero, p);
+		KUNIT_EXPECT_NULL(test, memchr_inv(zero, 0, 100));
+		pyfree_nolock(zero);
+	}
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NOLOCK), 0);
+	KUNIT_EXPECT_PTR_EQ(test, pyalloc_nolock(0, 0), ZERO_SIZE_PTR);
+	pyfree_nolock(ZERO_SIZE_PTR);
+	pyfree_nolock(NULL);
+	pyfree(first);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+/* No arena for it: the heap is empty. kmalloc_nolock(), or nothing. */
+static void without_locks_no_arena_is_asked_for(struct kunit *test)
+{
+	void *p = pyalloc_nolock(100, 0);
+	void *q = pyalloc_nolock(1000, 0);
+
+	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NOLOCK), 2);
+	pyfree_nolock(p);
+	pyfree(q);
+}
+
+static void py_shot_alloc_nolock(struct py_shot *shot)
+{
+	shot->p = pyalloc_nolock(100, 0);
+}
+
+static void py_shot_free_nolock(struct py_shot *shot)
+{
+	pyfree_nolock(shot->p);
+}
+
+static void without_locks_busy_is_left_alone(struct kunit *test)
+{
+	struct py_shot shot = { .fn = py_shot_alloc_nolock, .busy = true };
+	void *p = py_get(100, GFP_KERNEL);
+
+	py_shoot(test, &shot);
+	KUNIT_EXPECT_FALSE(test, shot.p && py_is_pooled(shot.p));
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NOLOCK), 1);
+	pyfree(shot.p);
+
+	shot.p = p;
+	shot.fn = py_shot_free_nolock;
+	py_shoot(test, &shot);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+}
+
+/* Freed by an irq_work: it is there again to whoever asks, or the walk would count. */
+static void without_locks_kmalloced_memory_is_freed(struct kunit *test)
+{
+	unsigned long before = si_mem_available();
+	unsigned int i;
+
+	/* 32 MiB, half of what a small guest has. */
+	for (i = 0; i < SZ_32M / SZ_4K; i++)
+		pyfree_nolock(py_get(SZ_4K, GFP_KERNEL));
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_GT(test, si_mem_available() + SZ_8M / PAGE_SIZE, before);
+}
+
 static struct kunit_case py_nested_cases[] = {
 	KUNIT_CASE(hardirq_that_meets_busy_gets_kmalloc),
 	KUNIT_CASE(softirq_that_meets_busy_gets_kmalloc),
@@ -717,6 +799,10 @@ static struct kunit_case py_nested_cases[] = {
 	KUNIT_CASE(softirq_free_that_meets_busy_arrives_later),
 	KUNIT_CASE(kmalloced_memory_is_freed_though_busy),
 	KUNIT_CASE(hardirq_uses_the_pools_otherwise),
+	KUNIT_CASE(without_locks_what_is_here_is_served),
+	KUNIT_CASE(without_locks_no_arena_is_asked_for),
+	KUNIT_CASE(without_locks_busy_is_left_alone),
+	KUNIT_CASE(without_locks_kmalloced_memory_is_freed),
 	KUNIT_CASE(busy_is_taken_once),
 	KUNIT_CASE(busy_met_in_task_is_noticed),
 	KUNIT_CASE(visit_comes_back_to_a_busy_cpu),
