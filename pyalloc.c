@@ -38,7 +38,7 @@
  * away: kmalloc() serves it, and what it frees goes to a list of its own. No
  * lock, no page allocation, no printk and no tracepoint under it.
  *
- * Lock order: CPU hotplug -> heaps_mutex -> visit_mutex -> node->lock. The node
+ * Lock order: CPU hotplug -> heaps_sem -> visit_mutex -> node->lock. The node
  * lock is a leaf, as is a heap's; "busy" is never held when they are taken.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -58,6 +58,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
+#include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/topology.h>
@@ -158,14 +159,15 @@ static struct pyheap py_default = {
 };
 
 /*
- * All heaps. Who goes through the list has the mutex, or is an RCU reader and does
- * not sleep. Reclaim only tries to take the mutex.
+ * All heaps. Who goes through the list has the semaphore, or is an RCU reader and
+ * does not sleep. Reclaim only tries to take it. Only a heap that comes or goes
+ * takes it alone, and for a moment.
  */
 static LIST_HEAD(py_heaps);
-static DEFINE_MUTEX(heaps_mutex);
+static DECLARE_RWSEM(heaps_sem);
 #define for_each_heap(heap)						\
 	list_for_each_entry_rcu(heap, &py_heaps, list,			\
-				lockdep_is_held(&heaps_mutex))
+				lockdep_is_held(&heaps_sem))
 
 /* Stands in cur[] where there is no pool: never has a block to give. */
 static struct py_pool py_no_pool __read_mostly;
@@ -2451,14 +2453,14 @@ static void visit_wait(void)
 
 /* ---- The reaper ------------------------------------------------------------ */
 
-/* With the mutex; may sleep. */
+/* With the semaphore; may sleep. */
 static unsigned long heaps_collect(void)
 {
 	struct pyheap *heap;
 	unsigned long pages = 0;
 	int nid;
 
-	lockdep_assert_held(&heaps_mutex);
+	lockdep_assert_held(&heaps_sem);
 	for_each_heap(heap)
 		for_each_node(nid)
 			while (!llist_empty(&heap->node[nid]->back)) {
@@ -2475,7 +2477,7 @@ static unsigned long heaps_tend(unsigned int nr_keep)
 	unsigned long pages = 0;
 	int nid;
 
-	lockdep_assert_held(&heaps_mutex);
+	lockdep_assert_held(&heaps_sem);
 	for_each_heap(heap)
 		for_each_node(nid)
 			if (heap_in_regions(heap))
@@ -2530,10 +2532,10 @@ static void reaper_kick(struct irq_work *work)
 static void reaper_work(struct work_struct *work)
 {
 	visit_all(PY_VISIT_AGE);
-	mutex_lock(&heaps_mutex);
+	down_read(&heaps_sem);
 	heaps_collect();
 	heaps_tend(1);
-	mutex_unlock(&heaps_mutex);
+	up_read(&heaps_sem);
 
 	if (!anything_pending()) {
 		WRITE_ONCE(py_reaper.armed, 0);
@@ -2548,7 +2550,7 @@ static void reaper_work(struct work_struct *work)
 
 /*
  * Gives back unused pages, until it is about @most: empty arenas first, then
- * out of those that blocks keep. With the mutex; may sleep.
+ * out of those that blocks keep. With the semaphore; may sleep.
  */
 static unsigned long heap_give_back(struct pyheap *heap, unsigned long most)
 {
@@ -2593,10 +2595,10 @@ unsigned long pyalloc_trim(void)
 
 	might_sleep();
 	visit_all(PY_VISIT_ALL);
-	mutex_lock(&heaps_mutex);
+	down_read(&heaps_sem);
 	pages = heaps_give_back(ULONG_MAX);
 	pages += heaps_tend(0);
-	mutex_unlock(&heaps_mutex);
+	up_read(&heaps_sem);
 	return pages;
 }
 EXPORT_SYMBOL_GPL(pyalloc_trim);
@@ -2615,10 +2617,7 @@ static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 	return pages ?: SHRINK_EMPTY;
 }
 
-/*
- * Never waits: this CPU's part at once, that of others by the reaper. Who has the
- * mutex is giving memory back already.
- */
+/* Never waits: this CPU's part at once, that of others by the reaper. */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {
 	unsigned long pages = 0, flags;
@@ -2627,9 +2626,9 @@ static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 	visit_here(PY_VISIT_FLUSH | PY_VISIT_DRAIN);
 	local_irq_restore(flags);
 	reaper_arm();
-	if (mutex_trylock(&heaps_mutex)) {
+	if (down_read_trylock(&heaps_sem)) {
 		pages = heaps_give_back(sc->nr_to_scan);
-		mutex_unlock(&heaps_mutex);
+		up_read(&heaps_sem);
 	}
 	return pages ?: SHRINK_STOP;
 }
@@ -2692,7 +2691,7 @@ static int py_cpu_dead(unsigned int cpu)
 	void *block, *next;
 	unsigned int i;
 
-	mutex_lock(&heaps_mutex);
+	down_read(&heaps_sem);
 	for_each_heap(heap)
 		heap_adopt(heap, cpu);
 
@@ -2719,7 +2718,7 @@ static int py_cpu_dead(unsigned int cpu)
 	WRITE_ONCE(dead->dirty, 0);
 	reaper_arm();
 	heaps_collect();
-	mutex_unlock(&heaps_mutex);
+	up_read(&heaps_sem);
 	return 0;
 }
 

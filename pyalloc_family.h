@@ -123,6 +123,24 @@ char *pyasprintf(gfp_t gfp, const char *fmt, ...)
 }
 EXPORT_SYMBOL_GPL(pyasprintf);
 
+/**
+ * pykvfree() - free memory that may be of vmalloc()
+ * @p: what pyalloc() or one of its kin, kmalloc(), vmalloc() or kvmalloc() returned,
+ * or NULL
+ *
+ * The peer of kvfree().
+ *
+ * Context: As kvfree(): not in an interrupt if it is vmalloc()'s.
+ */
+void pykvfree(const void *p)
+{
+	if (py_block_size(p))
+		pyfree(p);
+	else
+		kvfree(p);
+}
+EXPORT_SYMBOL_GPL(pykvfree);
+
 /* ---- After a grace period --------------------------------------------------------- */
 
 /*

@@ -152,13 +152,13 @@ static int heap_publish(struct pyheap *heap)
 	struct pyheap *other;
 	int err = 0;
 
-	mutex_lock(&heaps_mutex);
+	down_write(&heaps_sem);
 	for_each_heap(other)
 		if (!strcmp(other->name, heap->name))
 			err = -EEXIST;
 	if (!err)
 		list_add_tail_rcu(&heap->list, &py_heaps);
-	mutex_unlock(&heaps_mutex);
+	up_write(&heaps_sem);
 	return err;
 }
 
@@ -363,9 +363,9 @@ int pyheap_destroy(struct pyheap *heap)
 	debugfs_remove(heap->debugfs);
 	cpus_read_lock();
 	heap_settle(heap);	/* what a CPU that died meanwhile left */
-	mutex_lock(&heaps_mutex);
+	down_write(&heaps_sem);
 	list_del_rcu(&heap->list);
-	mutex_unlock(&heaps_mutex);
+	up_write(&heaps_sem);
 	cpus_read_unlock();
 	synchronize_rcu();	/* visits, and the shrinker */
 	heap_free_all(heap);
