@@ -6,6 +6,7 @@
 . "$(dirname "$0")/functions.sh"
 
 ! in_regions || leave_out meminfo_shows_the_pages_given_back
+[ -e /sys/devices/system/cpu/cpu1/online ] || leave_out blocks_of_an_offline_cpu_come_back
 
 test_100000_blocks_freed_on_other_cpus()
 {
