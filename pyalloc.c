@@ -1464,7 +1464,7 @@ static struct py_large *large_take(struct pyheap *heap, const void *p)
 	return large;
 }
 
-static void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
+static noinline void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
 {
 	size_t usable = kmalloc_size_roundup(size);
 	struct py_large *large;
@@ -1488,21 +1488,45 @@ out_uncharge:
 	return NULL;
 }
 
-static noinline void *fall_through(struct pyheap *heap, size_t size, gfp_t gfp,
-				   enum py_reason why)
+/*
+ * What the fast path leaves to others is there twice: the default heap's need not be
+ * told whose it is, which keeps its fast path short.
+ */
+#define of_heap(heap, fn, ...)						\
+	((heap) == &py_default ? fn(__VA_ARGS__) :			\
+				 fn##_private(heap, __VA_ARGS__))
+
+static noinline void *fall_through(size_t size, gfp_t gfp, enum py_reason why)
 {
-	count_fall(heap, size, why);
-	if (unlikely(heap_private(heap)))
-		return large_alloc(heap, size, gfp);
+	count_fall(&py_default, size, why);
 	return kmalloc(size, gfp);
 }
 
-static noinline void *alloc_nested(struct pyheap *heap, size_t size, gfp_t gfp)
+static noinline void *fall_through_private(struct pyheap *heap, size_t size,
+					   gfp_t gfp, enum py_reason why)
+{
+	count_fall(heap, size, why);
+	return large_alloc(heap, size, gfp);
+}
+
+static __always_inline void *alloc_nested_of(struct pyheap *heap, size_t size,
+					     gfp_t gfp)
 {
 	if (in_task())
 		count_event(heap, PY_EV_BUSY_IN_TASK);
 	preempt_enable();
-	return fall_through(heap, size, gfp, PY_FALL_NESTED);
+	return of_heap(heap, fall_through, size, gfp, PY_FALL_NESTED);
+}
+
+static noinline void *alloc_nested(size_t size, gfp_t gfp)
+{
+	return alloc_nested_of(&py_default, size, gfp);
+}
+
+static noinline void *alloc_nested_private(struct pyheap *heap, size_t size,
+					   gfp_t gfp)
+{
+	return alloc_nested_of(heap, size, gfp);
 }
 
 /* Has the current pool, whose list is empty, no virgin blocks either? */
@@ -1580,7 +1604,7 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 		taken = node_take(node, want, most, &arena);
 	heap_uncharge(heap, (most - hweight64(taken)) * PY_POOL_SIZE);
 	if (!taken)
-		return fall_through(heap, size, gfp, why);
+		return of_heap(heap, fall_through, size, gfp, why);
 
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
@@ -1589,7 +1613,7 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 	if (WARN_ON_ONCE(!busy_trylock(c))) {
 		for (; taken; taken &= taken - 1)
 			pool_to_unused(&arena->pool[__ffs64(taken)]);
-		return alloc_nested(heap, size, gfp);
+		return of_heap(heap, alloc_nested, size, gfp);
 	}
 	for (; taken; taken &= ~BIT_ULL(fls64(taken) - 1))
 		pool_to_spare(c, hc, &arena->pool[fls64(taken) - 1]);
@@ -1600,8 +1624,9 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 }
 
 /* The current pool's list is empty. Ends the caller's "busy" section. */
-static noinline void *alloc_slow(struct pyheap *heap, unsigned int class,
-				 size_t size, gfp_t gfp)
+static __always_inline void *alloc_slow_of(struct pyheap *heap,
+					   unsigned int class, size_t size,
+					   gfp_t gfp)
 {
 	struct py_cpu *c = this_cpu_ptr(&py_cpu);
 	struct pyheap_cpu *hc = heap_here(heap, c);
@@ -1616,6 +1641,18 @@ static noinline void *alloc_slow(struct pyheap *heap, unsigned int class,
 	if (PY_ANNOTATE || want_init_on_alloc(gfp))
 		return block_init(block, class, size, gfp);
 	return block;
+}
+
+static noinline void *alloc_slow(unsigned int class, size_t size, gfp_t gfp)
+{
+	return alloc_slow_of(&py_default, class, size, gfp);
+}
+
+static noinline void *alloc_slow_private(struct pyheap *heap,
+					 unsigned int class, size_t size,
+					 gfp_t gfp)
+{
+	return alloc_slow_of(heap, class, size, gfp);
 }
 
 /* @heap's current pool on this CPU, which is @c. [] would be UBSAN's. */
@@ -1642,12 +1679,12 @@ static __always_inline void *alloc_block(struct pyheap *heap,
 	c = this_cpu_ptr(&py_cpu);
 	token = here_get(c, token);
 	if (unlikely(token == PY_BUSY))
-		return alloc_nested(heap, size, gfp);
+		return of_heap(heap, alloc_nested, size, gfp);
 	here_take(c);
 	pool = cur_here(heap, c, class);
 	block = pool->free;
 	if (unlikely(!block))
-		return alloc_slow(heap, class, size, gfp);
+		return of_heap(heap, alloc_slow, class, size, gfp);
 	pool->free = here_code(c, block, *(void **)block);
 	pool->left++;
 	here_put(c, token);
@@ -1657,12 +1694,25 @@ static __always_inline void *alloc_block(struct pyheap *heap,
 	return block;
 }
 
-static noinline void *alloc_flagged(struct pyheap *heap, unsigned long class,
-				    size_t size, gfp_t gfp)
+static __always_inline void *alloc_flagged_of(struct pyheap *heap,
+					      unsigned long class, size_t size,
+					      gfp_t gfp)
 {
 	if (gfp & PY_GFP_KMALLOC)
-		return fall_through(heap, size, gfp, PY_FALL_GFP);
+		return of_heap(heap, fall_through, size, gfp, PY_FALL_GFP);
 	return alloc_block(heap, class, size, gfp, gfp);
+}
+
+static noinline void *alloc_flagged(unsigned long class, size_t size, gfp_t gfp)
+{
+	return alloc_flagged_of(&py_default, class, size, gfp);
+}
+
+static noinline void *alloc_flagged_private(struct pyheap *heap,
+					    unsigned long class, size_t size,
+					    gfp_t gfp)
+{
+	return alloc_flagged_of(heap, class, size, gfp);
 }
 
 /* One test for all flags that mean more work; then it is known there is none. */
@@ -1673,7 +1723,7 @@ static __always_inline void *heap_alloc(struct pyheap *heap,
 	if (IS_ENABLED(CONFIG_LOCKDEP) || IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
 		might_alloc(gfp);
 	if (unlikely(gfp & (PY_GFP_KMALLOC | __GFP_ZERO)))
-		return alloc_flagged(heap, class, size, gfp);
+		return of_heap(heap, alloc_flagged, class, size, gfp);
 	return alloc_block(heap, class, size, gfp, 0);
 }
 
@@ -1693,7 +1743,7 @@ void *__pyalloc(size_t size, gfp_t gfp)
 	if (unlikely(class >= PYALLOC_MAX)) {
 		if (!size)
 			return ZERO_SIZE_PTR;
-		return fall_through(&py_default, size, gfp, PY_FALL_SIZE);
+		return fall_through(size, gfp, PY_FALL_SIZE);
 	}
 	class /= PYALLOC_ALIGN;
 	OPTIMIZER_HIDE_VAR(class);
@@ -1932,8 +1982,9 @@ size_t pyalloc_size_roundup(size_t size)
 EXPORT_SYMBOL_GPL(pyalloc_size_roundup);
 
 /* Resizes a block of @heap that has @size usable bytes. */
-static void *block_resize(struct pyheap *heap, const void *p, size_t size,
-			  size_t new_size, gfp_t gfp)
+static __always_inline void *block_resize(struct pyheap *heap, const void *p,
+					  size_t size, size_t new_size,
+					  gfp_t gfp)
 {
 	void *new;
 
@@ -2172,16 +2223,24 @@ EXPORT_SYMBOL_GPL(pyfree_bulk);
 
 /* ---- In any context ---------------------------------------------------------- */
 
-/* A block out of what this CPU has: nothing of that takes a lock. */
-static void *alloc_here(struct pyheap *heap, unsigned int class)
+/* A block out of this CPU's current pool, if it has one. */
+static void *alloc_here(unsigned int class)
 {
+	struct py_pool *pool;
 	void *block = NULL;
 	struct py_cpu *c;
 
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
 	if (busy_trylock(c)) {
-		block = alloc_local(c, heap_here(heap, c), class);
+		pool = c->heap.cur[class];
+		if (!pool->free && !pool_exhausted(pool, class))
+			pool_carve(c, &c->heap, pool, class);
+		block = pool->free;
+		if (block) {
+			pool->free = get_next(c, block);
+			pool->left++;
+		}
 		busy_unlock(c);
 	}
 	preempt_enable();
@@ -2208,7 +2267,7 @@ void *pyalloc_nolock(size_t size, gfp_t gfp)
 	if (!size)
 		return ZERO_SIZE_PTR;
 	if (size <= PYALLOC_MAX && !(gfp & PY_GFP_KMALLOC)) {
-		block = alloc_here(&py_default, PYALLOC_CLASS(size));
+		block = alloc_here(PYALLOC_CLASS(size));
 		if (block)
 			return block_init_nolock(block, PYALLOC_CLASS(size),
 						 size, gfp);

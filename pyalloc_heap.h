@@ -28,7 +28,7 @@ void *pyheap_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
 	if (unlikely(class >= PYALLOC_MAX)) {
 		if (!size)
 			return ZERO_SIZE_PTR;
-		return fall_through(heap, size, gfp, PY_FALL_SIZE);
+		return fall_through_private(heap, size, gfp, PY_FALL_SIZE);
 	}
 	return heap_alloc(heap, class / PYALLOC_ALIGN, size, gfp);
 }
