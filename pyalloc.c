@@ -253,33 +253,30 @@ static __always_inline void here_put(struct py_cpu *c, u32 token)
  * The first word of a free block is its link, stored as SLUB stores it when
  * hardened: a stray write or a leaked word does not make a usable pointer.
  */
-static __always_inline void *link_code(const struct py_cpu *c,
-				       const void *block, const void *next)
+static __always_inline void *link_code(unsigned long key, const void *block,
+				       const void *next)
 {
 	if (!IS_ENABLED(CONFIG_SLAB_FREELIST_HARDENED))
 		return (void *)next;
-	return (void *)((unsigned long)next ^ c->key ^ (unsigned long)block);
+	return (void *)((unsigned long)next ^ key ^ (unsigned long)block);
 }
 
 /* For the fast paths, where @c is this CPU. */
 static __always_inline void *here_code(const struct py_cpu *c,
 				       const void *block, const void *next)
 {
-	if (!IS_ENABLED(CONFIG_SLAB_FREELIST_HARDENED))
-		return (void *)next;
-	return (void *)((unsigned long)next ^ here_get(c, key) ^
-			(unsigned long)block);
+	return link_code(here_get(c, key), block, next);
 }
 
 static __always_inline void *get_next(const struct py_cpu *c, const void *block)
 {
-	return link_code(c, block, *(void *const *)block);
+	return link_code(c->key, block, *(void *const *)block);
 }
 
 static __always_inline void set_next(const struct py_cpu *c, void *block,
 				     const void *next)
 {
-	*(void **)block = link_code(c, block, next);
+	*(void **)block = link_code(c->key, block, next);
 }
 
 /* py_class_blocks(), without its division. */
@@ -2082,39 +2079,70 @@ EXPORT_SYMBOL_GPL(__pyalloc_node);
 /* ---- Many at once ----------------------------------------------------------- */
 
 /* Takes up to @nr blocks out of this CPU's pools in one "busy" section. */
-static unsigned int alloc_run(struct pyheap *heap, unsigned int class,
-			      unsigned int nr, void **p)
+static __always_inline unsigned int alloc_run(unsigned int class,
+					      unsigned int nr, void **p)
 {
-	struct pyheap_cpu *hc;
-	unsigned int n = 0;
+	void **at = p, **end = p + nr, **first, *block;
 	struct py_cpu *c;
+	struct py_pool *pool;
+	unsigned long key;
 
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
-	if (busy_trylock(c)) {
-		hc = heap_here(heap, c);
-		while (n < nr) {
-			struct py_pool *pool = *(hc->cur + class);
-			void *block = pool->free;
-			unsigned int first = n;
-
+	if (likely(busy_trylock(c))) {
+		key = c->key;
+		do {
+			pool = *(c->heap.cur + class);
+			block = pool->free;
 			if (unlikely(!block)) {
-				hc->event[PY_EV_SLOW_ALLOC]++;
-				block = alloc_local(c, hc, class);
+				c->heap.event[PY_EV_SLOW_ALLOC]++;
+				block = alloc_local(c, &c->heap, class);
 				if (!block)
 					break;
-				p[n++] = block;
+				*at++ = block;
 				continue;
 			}
-			for (; block && n < nr; block = get_next(c, block))
-				p[n++] = block;
+			first = at;
+			do {
+				*at++ = block;
+				block = link_code(key, block, *(void **)block);
+			} while (block && at < end);
 			pool->free = block;
-			pool->left += n - first;
-		}
+			pool->left += at - first;
+		} while (at < end);
 		busy_unlock(c);
 	}
 	preempt_enable();
-	return n;
+	return at - p;
+}
+
+/* More than a run has, or than one may be; the first @n there are. */
+static noinline unsigned int alloc_runs(size_t size, gfp_t gfp, unsigned int nr,
+					void **p, unsigned int n)
+{
+	bool init = PY_ANNOTATE || want_init_on_alloc(gfp);
+	bool pooled = size - 1 < PYALLOC_MAX && !(gfp & PY_GFP_KMALLOC);
+	unsigned int i, got;
+
+	for (i = 0; init && i < n; i++)
+		p[i] = block_init(p[i], PYALLOC_CLASS(size), size, gfp);
+	while (n < nr) {
+		got = pooled ? alloc_run(PYALLOC_CLASS(size),
+					 min(nr - n, (unsigned int)PY_BATCH),
+					 p + n) : 0;
+		for (i = n; init && i < n + got; i++)
+			p[i] = block_init(p[i], PYALLOC_CLASS(size), size, gfp);
+		n += got;
+		if (n < nr && got < PY_BATCH) {
+			p[n] = __pyalloc(size, gfp);
+			if (!p[n]) {
+				pyfree_bulk(n, p);
+				return 0;
+			}
+			n++;
+		}
+	}
+	return nr;
 }
 
 /**
@@ -2132,29 +2160,16 @@ static unsigned int alloc_run(struct pyheap *heap, unsigned int class,
  */
 unsigned int pyalloc_bulk(size_t size, gfp_t gfp, unsigned int nr, void **p)
 {
-	bool init = PY_ANNOTATE || want_init_on_alloc(gfp);
-	unsigned int n = 0, got, i;
+	unsigned int n = 0;
 
-	might_alloc(gfp);
-	while (n < nr) {
-		got = 0;
-		if (size - 1 < PYALLOC_MAX && !(gfp & PY_GFP_KMALLOC))
-			got = alloc_run(&py_default, PYALLOC_CLASS(size),
-					min(nr - n, (unsigned int)PY_BATCH),
-					p + n);
-		for (i = n; init && i < n + got; i++)
-			p[i] = block_init(p[i], PYALLOC_CLASS(size), size, gfp);
-		n += got;
-		if (n < nr && got < PY_BATCH) {
-			p[n] = __pyalloc(size, gfp);
-			if (!p[n]) {
-				pyfree_bulk(n, p);
-				return 0;
-			}
-			n++;
-		}
-	}
-	return nr;
+	if (IS_ENABLED(CONFIG_LOCKDEP) || IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
+		might_alloc(gfp);
+	if (likely(size - 1 < PYALLOC_MAX && nr - 1 < PY_BATCH &&
+		   !(gfp & PY_GFP_KMALLOC)))
+		n = alloc_run(PYALLOC_CLASS(size), nr, p);
+	if (likely(n == nr && !PY_ANNOTATE && !want_init_on_alloc(gfp)))
+		return nr;
+	return alloc_runs(size, gfp, nr, p, n);
 }
 EXPORT_SYMBOL_GPL(pyalloc_bulk);
 
@@ -2162,41 +2177,58 @@ EXPORT_SYMBOL_GPL(pyalloc_bulk);
  * Frees what can be freed by an uneventful fast path; says how many these were.
  * Blocks that come together are mostly of one pool, which is looked up once.
  */
-static unsigned int free_run(unsigned int nr, void **p)
+static __always_inline unsigned int free_run(unsigned int nr, void **p)
 {
-	struct py_pool *pool = &py_no_pool;
-	unsigned long page = ~0UL;	/* none: no block is in the last page */
-	unsigned int n = 0;
+	void **at = p, **end = p + nr, **first, *block, *head;
+	struct py_arena *arena;
+	struct py_pool *pool;
+	unsigned long key;
 	struct py_cpu *c;
+	unsigned int i;
 
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
-	if (!busy_trylock(c)) {
+	if (unlikely(!busy_trylock(c))) {
 		preempt_enable();
 		return 0;
 	}
-	for (; n < nr; n++) {
-		void *block = p[n];
-
-		if (((unsigned long)block ^ page) & PAGE_MASK) {
-			struct py_arena *arena = py_arena_of(block);
-			unsigned int i = py_index_of(block);
-
-			if (!py_map_has(block) ||
-			    READ_ONCE(arena->owner[i]) != c->id)
-				break;
-			pool = arena->pool + i;
-			page = (unsigned long)block;
-		}
-		if (pool->free == block || pool->left == 1)
+	key = c->key;
+	do {
+		block = *at;
+		arena = py_arena_of(block);
+		i = py_index_of(block);
+		if (!py_map_has(block) || READ_ONCE(*(arena->owner + i)) != c->id)
 			break;
-		set_next(c, block, pool->free);
-		pool->free = block;
-		pool->left--;
-	}
+		pool = arena->pool + i;
+		head = pool->free;
+		first = at;
+		/* Not the one whose free is an event. */
+		nr = min_t(unsigned int, end - at, (u16)(pool->left - 1));
+		for (; nr && block != head; nr--) {
+			*(void **)block = link_code(key, block, head);
+			head = block;
+			if (++at == end)
+				break;
+			block = *at;
+			if (((unsigned long)block ^ (unsigned long)head) &
+			    PAGE_MASK)
+				break;
+		}
+		pool->free = head;
+		pool->left -= at - first;
+	} while (at != first && at < end);
 	busy_unlock(c);
 	preempt_enable();
-	return n;
+	return at - p;
+}
+
+static noinline void free_runs(unsigned int nr, void **p, unsigned int n)
+{
+	while (n < nr) {
+		pyfree(p[n++]);
+		if (n < nr && !PY_ANNOTATE && !want_init_on_free())
+			n += free_run(min(nr - n, (unsigned int)PY_BATCH), p + n);
+	}
 }
 
 /**
@@ -2212,12 +2244,10 @@ void pyfree_bulk(unsigned int nr, void **p)
 {
 	unsigned int n = 0;
 
-	while (n < nr) {
-		if (!PY_ANNOTATE && !want_init_on_free())
-			n += free_run(min(nr - n, (unsigned int)PY_BATCH), p + n);
-		if (n < nr)
-			pyfree(p[n++]);
-	}
+	if (likely(nr - 1 < PY_BATCH && !PY_ANNOTATE && !want_init_on_free()))
+		n = free_run(nr, p);
+	if (unlikely(n < nr))
+		free_runs(nr, p, n);
 }
 EXPORT_SYMBOL_GPL(pyfree_bulk);
 

@@ -29,6 +29,15 @@ function goal_ratio(title, stage, row, base, goal, init,    r)
 		   r == "" ? "" : sprintf("%.2f", r), goal, r, init ? ratio(init, row, base) : "")
 }
 
+# Of pyalloc's own: 16 at once, and the same one by one.
+function goal_bulk(title, stage,    a, b, r)
+{
+	a = value[stage, "16 at once 64", "pyalloc"]
+	b = value[stage, "16 one by one 64", "pyalloc"]
+	r = a != "" && b > 0 ? a / b : ""
+	print_goal(title, a, b, r == "" ? "" : sprintf("%.2f", r), 0.60, r, "")
+}
+
 # The goal is a value.
 function goal_value(title, stage, row, goal,    a, r)
 {
@@ -108,6 +117,8 @@ END {
 		goal_value("allocate and free, worst size (" s " bytes), " kernel[k], "icount-" kernel[k],
 			   "pair " s, limit[k])
 	}
+	for (k = 1; k <= 3; k++)
+		goal_bulk("16 at once beside one by one, 64 bytes, " kernel[k], "icount-" kernel[k])
 	goal_ratio("pyfree() of kmalloc'd 1024 bytes, 6.1", "icount-6.1", "free of kmalloc'd 1024", "kmalloc", 1.12)
 	print "Pages taken for each byte asked for, beside kmalloc, 300 MB of objects"
 	goal_value("1..512 bytes", m, "1..512 bytes, at the peak", 1.08)
