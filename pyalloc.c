@@ -258,7 +258,7 @@ static __always_inline void *link_code(unsigned long key, const void *block,
 {
 	if (!IS_ENABLED(CONFIG_SLAB_FREELIST_HARDENED))
 		return (void *)next;
-	return (void *)((unsigned long)next ^ key ^ (unsigned long)block);
+	return (void *)((unsigned long)next ^ (unsigned long)block ^ key);
 }
 
 /* For the fast paths, where @c is this CPU. */
@@ -2179,7 +2179,7 @@ EXPORT_SYMBOL_GPL(pyalloc_bulk);
  */
 static __always_inline unsigned int free_run(unsigned int nr, void **p)
 {
-	void **at = p, **end = p + nr, **first, *block, *head;
+	void **at = p, **end = p + nr, **first, **stop, *block, *head;
 	struct py_arena *arena;
 	struct py_pool *pool;
 	unsigned long key;
@@ -2203,20 +2203,21 @@ static __always_inline unsigned int free_run(unsigned int nr, void **p)
 		head = pool->free;
 		first = at;
 		/* Not the one whose free is an event. */
-		nr = min_t(unsigned int, end - at, (u16)(pool->left - 1));
-		for (; nr && block != head; nr--) {
+		stop = at + min_t(unsigned int, end - at, (u16)(pool->left - 1));
+		if (at == stop || block == head)
+			break;
+		do {
 			*(void **)block = link_code(key, block, head);
 			head = block;
-			if (++at == end)
+			if (++at == stop)
 				break;
 			block = *at;
-			if (((unsigned long)block ^ (unsigned long)head) &
-			    PAGE_MASK)
-				break;
-		}
+			/* Of the same page, but not the same block? */
+		} while (((unsigned long)block ^ (unsigned long)head) - 1 <
+			 PAGE_SIZE - 1);
 		pool->free = head;
 		pool->left -= at - first;
-	} while (at != first && at < end);
+	} while (at < end);
 	busy_unlock(c);
 	preempt_enable();
 	return at - p;
