@@ -311,13 +311,17 @@ static int lose_constant(void)
 	return 0;
 }
 
-/* Many: the arrays from which kmalloc() hands out objects go on pointing to them. */
+/*
+ * Many: the arrays from which kmalloc() hands out objects go on pointing to them.
+ * Zeroed: those that are known to kmemleak by that are searched, and what they held
+ * before points to anything.
+ */
 static int lose_large(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < 500; i++)
-		if (!item_init(pyalloc(hidden(PYALLOC_MAX + 1), GFP_KERNEL),
+		if (!item_init(pyzalloc(hidden(PYALLOC_MAX + 1), GFP_KERNEL),
 			       "lost large", NULL))
 			return -ENOMEM;
 	return 0;
