@@ -612,14 +612,20 @@ static void no_cpu_busy(void)
  */
 static void settle(bool trim)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(SETTLE_MS);
+	unsigned long end = jiffies + msecs_to_jiffies(SETTLE_MS), begun;
 	u64 is, should;
 	int class;
 
 	if (trim)
 		pyalloc_trim();
-	while (walk_checked(), (class = class_that_differs(&is, &should)) >= 0) {
-		if (time_after(jiffies, end)) {
+	for (;;) {
+		/* A walk may take seconds itself, and sees what moves in two places or none. */
+		begun = jiffies;
+		walk_checked();
+		class = class_that_differs(&is, &should);
+		if (class < 0)
+			break;
+		if (time_after(begun, end)) {
 			stats_wrong("blocks of some class", is, should);
 			pr_err("that is the class of %u bytes, %llu of them in transit\n",
 			       py_class_size(class),
