@@ -19,7 +19,7 @@ clean: need-kdir
 
 install: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=extra modules_install
-	install -D -m 644 -t $(SHARED) pyalloc.h Module.symvers
+	install -D -m 644 -t $(SHARED) pyalloc.h pyalloc_kmalloc.h Module.symvers
 	depmod $(RELEASE)
 
 uninstall: need-kdir
