@@ -457,10 +457,15 @@ static void heap_uncharge(struct pyheap *heap, size_t bytes)
 /* ---- Arenas: under the node lock ---------------------------------------- */
 
 /* Slab memory to /proc/meminfo and to the reports of the OOM killer. */
+static void pages_book(struct page *page, long pages)
+{
+	mod_node_page_state(page_pgdat(page), NR_SLAB_UNRECLAIMABLE_B,
+			    pages * (long)PAGE_SIZE);
+}
+
 static void arena_book(const struct py_arena *arena, long pages)
 {
-	mod_node_page_state(page_pgdat(virt_to_page(arena)),
-			    NR_SLAB_UNRECLAIMABLE_B, pages * (long)PAGE_SIZE);
+	pages_book(virt_to_page(arena), pages);
 }
 
 static bool arena_empty(const struct py_arena *arena)

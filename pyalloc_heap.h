@@ -323,8 +323,7 @@ static void heap_free_all(struct pyheap *heap)
 	for_each_node(nid)
 		regions_tend(heap->node[nid], 0);
 	rbtree_postorder_for_each_entry_safe(large, more, &heap->large, rb) {
-		kfree(large->p);
-		pyfree(large);
+		large_free(heap, large);
 		cond_resched();
 	}
 }
@@ -349,10 +348,10 @@ int pyheap_destroy(struct pyheap *heap)
 	if (IS_ERR_OR_NULL(heap))
 		return 0;
 	might_sleep();
-	cpus_read_lock();
-	heap_settle(heap);
-	cpus_read_unlock();
 	if (heap->flags & PYHEAP_MUST_BE_EMPTY) {
+		cpus_read_lock();
+		heap_settle(heap);	/* on its way home, a block is not live */
+		cpus_read_unlock();
 		live = heap_live(heap);
 		if (live) {
 			pr_warn("heap %s: not destroyed, as %llu of its blocks live\n",
@@ -362,7 +361,7 @@ int pyheap_destroy(struct pyheap *heap)
 	}
 	debugfs_remove(heap->debugfs);
 	cpus_read_lock();
-	heap_settle(heap);	/* what a CPU that died meanwhile left */
+	heap_settle(heap);
 	down_write(&heaps_sem);
 	list_del_rcu(&heap->list);
 	up_write(&heaps_sem);

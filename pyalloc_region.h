@@ -27,20 +27,14 @@ static bool region_idle(const struct py_region *region)
 	return (region->free | region->lost) == PY_REGION_ALL;
 }
 
-/* Slab memory to /proc/meminfo, as an arena of pages is. */
-static void region_book(struct page *page, long pages)
-{
-	mod_node_page_state(page_pgdat(page), NR_SLAB_UNRECLAIMABLE_B,
-			    pages * (long)PAGE_SIZE);
-}
-
-/* May sleep, but does not reclaim. */
-static struct py_region *region_create(struct pyheap_node *node)
+/* Gives @node one more, if it can. May sleep, but does not reclaim its pages. */
+static void region_create(struct pyheap_node *node)
 {
 	struct py_region *region = kmalloc(sizeof(*region), GFP_KERNEL |
 							    __GFP_NOWARN);
 	struct page **page = kvmalloc_array(PY_REGION_MAPPED, sizeof(*page),
 					    GFP_KERNEL | __GFP_NOWARN);
+	unsigned long flags;
 	unsigned int n = 0;
 
 	if (!region || !page)
@@ -55,12 +49,15 @@ static struct py_region *region_create(struct pyheap_node *node)
 	region->map = vmap(page, PY_REGION_MAPPED, VM_MAP, PAGE_KERNEL);
 	if (!region->map)
 		goto out_pages;
-	region_book(page[0], PY_REGION_PAGES);
+	pages_book(page[0], PY_REGION_PAGES);
 	kvfree(page);
 	region->first = PTR_ALIGN(region->map, PY_ARENA_SIZE);
 	region->free = PY_REGION_ALL;
 	region->lost = 0;
-	return region;
+	spin_lock_irqsave(&node->lock, flags);
+	list_add(&region->list, &node->regions);
+	spin_unlock_irqrestore(&node->lock, flags);
+	return;
 
 out_pages:
 	while (n)
@@ -68,7 +65,6 @@ out_pages:
 out_free:
 	kvfree(page);
 	kfree(region);
-	return NULL;
 }
 
 /* May sleep. The pages go after the mapping: they are found by it. */
@@ -82,7 +78,7 @@ static void region_free(struct py_region *region)
 		page = vmalloc_to_page(region->first + n * PAGE_SIZE);
 		list_add(&page->lru, &pages);
 	}
-	region_book(page, -(long)PY_REGION_PAGES);
+	pages_book(page, -(long)PY_REGION_PAGES);
 	vunmap(region->map);
 	list_for_each_entry_safe(page, next, &pages, lru)
 		__free_page(page);
@@ -123,8 +119,6 @@ static struct py_arena *region_take_arena(struct pyheap_node *node)
 static struct py_arena *region_arena(struct pyheap_node *node, gfp_t gfp)
 {
 	struct py_arena *arena = region_take_arena(node);
-	struct py_region *region;
-	unsigned long flags;
 
 	if (arena)
 		return arena;
@@ -133,12 +127,7 @@ static struct py_arena *region_arena(struct pyheap_node *node, gfp_t gfp)
 		reaper_arm();
 		return NULL;
 	}
-	region = region_create(node);
-	if (!region)
-		return NULL;
-	spin_lock_irqsave(&node->lock, flags);
-	list_add(&region->list, &node->regions);
-	spin_unlock_irqrestore(&node->lock, flags);
+	region_create(node);
 	return region_take_arena(node);
 }
 
@@ -198,11 +187,7 @@ static unsigned long regions_tend(struct pyheap_node *node, unsigned int nr_keep
 		pages += PY_REGION_PAGES;
 		cond_resched();
 	}
-	region = make ? region_create(node) : NULL;
-	if (region) {
-		spin_lock_irqsave(&node->lock, flags);
-		list_add(&region->list, &node->regions);
-		spin_unlock_irqrestore(&node->lock, flags);
-	}
+	if (make)
+		region_create(node);
 	return pages;
 }
