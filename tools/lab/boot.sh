@@ -63,7 +63,9 @@ qemu_machine()
 	case $6 in
 	kvm)	cpu="-cpu host -accel kvm" ;;
 	icount)	cpu="-cpu max -accel tcg,thread=single -icount shift=0,sleep=off" ;;
-	tcg)	cpu="-cpu max -accel tcg,thread=multi"
+	# QEMU before 8.0 computes the flags after cmpxchg16b from stale ones, and an
+	# interrupt right there pushes what no CPU has.
+	tcg)	cpu="-cpu max,-cx16 -accel tcg,thread=multi"
 		# Else the kernel calls it stable once all CPUs run, and patches what their
 		# ticks execute: an emulated CPU may then meet the breakpoint too late.
 		emulated+=" tsc=unstable" ;;
