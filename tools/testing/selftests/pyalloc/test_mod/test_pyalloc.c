@@ -15,9 +15,9 @@
  *   storm MS               allocate and free in task, softirq and hardirq at
  *                          once, on all CPUs
  *   leave                  do not free on unload what is held then
- *   faults CPU FIRST LAST [HOW]
- *                          on that CPU, in turn let the FIRSTth to the LASTth
- *                          arena of an empty heap not be had
+ *   faults CPU COUNT [HOW]
+ *                          on that CPU, in turn let each of the first COUNT
+ *                          arenas of an empty heap not be had once
  *   fragment               leave no 256 KiB of memory in one piece
  *   mend                   free what that took
  *   hog CPU MS             keep a thread of high priority running there
@@ -102,7 +102,6 @@ enum how { HOW_KERNEL, HOW_ATOMIC, HOW_RESERVE };
 
 struct job {
 	u32 size;
-	u32 first;
 	u32 count;
 	enum how how;
 };
@@ -447,12 +446,21 @@ static int count(struct counts *counts)
 	return err;
 }
 
-static void fail_arena(u32 n)
+static void fail_next_arena(bool fail)
 {
 	py_fail.interval = 1;
-	py_fail.probability = n ? 100 : 0;
-	atomic_set(&py_fail.space, n);
+	py_fail.probability = fail ? 100 : 0;
+	atomic_set(&py_fail.space, 0);
 	atomic_set(&py_fail.times, 1);
+}
+
+/* Let pyalloc ask for arenas at once after a refusal. */
+static void ask_again(void)
+{
+	int nid;
+
+	for_each_node(nid)
+		WRITE_ONCE(pyheap_default()->node[nid]->retry, jiffies);
 }
 
 /*
@@ -483,34 +491,41 @@ static bool unstamp(u32 i)
 	return ok;
 }
 
-/* Arena @n fails: the first block that would be in it is kmalloc()'s. */
-static int fault(u32 n, enum how how)
+static bool stamp_all(u32 blocks, enum how how)
 {
-	u32 blocks = (n - 1) * ARENA_BLOCKS + 1;
-	struct counts before, after;
-	unsigned long again;
-	long left;
-	int err;
-
-	pyalloc_trim();
-	err = count(&before);
-	if (err || before.arenas)
-		return err ?: -EBUSY;
-
-	fail_arena(n);
-	for (nr_held = 0; nr_held < blocks; nr_held++) {
-		if (!stamp(nr_held, how)) {
-			err = -ENOMEM;
-			break;
-		}
+	for (; blocks; blocks--) {
+		if (!stamp(nr_held, how))
+			return false;
+		nr_held++;
 		if (nr_held % 64 == 0)
 			cond_resched();
 	}
-	fail_arena(0);
-	again = jiffies + HZ / 10;
+	return true;
+}
 
-	err = err ?: count(&after);
-	if (!err && (after.arenas != n - 1 || after.in_use != blocks - 1 ||
+/*
+ * The arenas there are, @n, are full, and the next one fails: the block that would
+ * be its first is kmalloc()'s, and nothing else changes.
+ */
+static int fault(u32 n, enum how how)
+{
+	struct counts before, after;
+	bool stamped;
+	int err;
+
+	err = count(&before);
+	if (err)
+		return err;
+	fail_next_arena(true);
+	stamped = stamp_all(1, how);
+	fail_next_arena(false);
+	ask_again();
+	if (!stamped)
+		return -ENOMEM;
+
+	err = count(&after);
+	if (!err && (after.arenas != n || before.arenas != n ||
+		     after.in_use != before.in_use ||
 		     after.refusals != before.refusals + 1 ||
 		     after.fallen != before.fallen + 1)) {
 		pr_err("arena %u failed: %llu arenas, %llu blocks, %llu refusals, %llu by kmalloc()\n",
@@ -519,16 +534,6 @@ static int fault(u32 n, enum how how)
 		       after.fallen - before.fallen);
 		err = -EIO;
 	}
-	while (nr_held) {
-		if (!unstamp(--nr_held))
-			err = -EIO;
-		if (nr_held % 64 == 0)
-			cond_resched();
-	}
-	/* Until pyalloc asks for arenas again. */
-	left = again - jiffies;
-	if (left > 0)
-		schedule_timeout_uninterruptible(left);
 	return err;
 }
 
@@ -538,10 +543,20 @@ static long do_faults(void *arg)
 	int err = 0;
 	u32 n;
 
-	if (nr_held || !job->first || job->count > HELD_MAX / ARENA_BLOCKS)
+	if (nr_held || job->count > HELD_MAX / (ARENA_BLOCKS + 1))
 		return -ERANGE;
-	for (n = job->first; n <= job->count && !err; n++)
+	pyalloc_trim();
+	for (n = 0; n < job->count && !err; n++) {
 		err = fault(n, job->how);
+		if (!err && !stamp_all(ARENA_BLOCKS, job->how))
+			err = -ENOMEM;
+	}
+	while (nr_held) {
+		if (!unstamp(--nr_held))
+			err = -EIO;
+		if (nr_held % 64 == 0)
+			cond_resched();
+	}
 	return err;
 }
 
@@ -832,7 +847,7 @@ static long attack(const char *line)
 	char word[16];
 	u32 cpu, ms;
 
-	if (sscanf(line, "faults %u %u %u", &cpu, &job.first, &job.count) == 3) {
+	if (sscanf(line, "faults %u %u", &cpu, &job.count) == 2) {
 		job.how = strstr(line, " atomic") ? HOW_ATOMIC : HOW_KERNEL;
 		return on_cpu(cpu, do_faults, &job);
 	}
