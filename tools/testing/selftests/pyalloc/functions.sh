@@ -154,7 +154,8 @@ teardown()
 # No test is worth the modules somebody else needs.
 remove_leftovers()
 {
-	for module in wordcount wordcount_kmalloc test_pyalloc stress_pyalloc bad_pyalloc pyalloc; do
+	for module in ${LEFTOVERS-} wordcount wordcount_kmalloc test_pyalloc stress_pyalloc \
+		bad_pyalloc pyalloc; do
 		! loaded "$module" || rmmod "$module" || :
 	done
 }
