@@ -81,6 +81,27 @@ qemu_machine()
 	)
 }
 
+# qemu_nodes CPUS MIB,MIB,...: NUMA nodes for $machine
+qemu_nodes()
+{
+	local sizes cpu node total=0
+
+	IFS=, read -ra sizes <<<"$2"
+	for node in "${!sizes[@]}"; do
+		total=$((total + sizes[node]))
+		if [ "${sizes[node]}" = 0 ]; then
+			machine+=(-numa "node,nodeid=$node")
+		else
+			machine+=(-object "memory-backend-ram,id=node$node,size=${sizes[node]}M"
+				-numa "node,nodeid=$node,memdev=node$node")
+		fi
+	done
+	for ((cpu = 0; cpu < $1; cpu++)); do
+		machine+=(-numa "cpu,node-id=$((cpu % ${#sizes[@]})),socket-id=$cpu")
+	done
+	machine+=(-m "$total" -smp "$1,sockets=$1")
+}
+
 # uml_machine CPUS MEMORY BUILD INITRAMFS APPEND
 uml_machine()
 {

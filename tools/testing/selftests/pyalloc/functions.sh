@@ -231,11 +231,12 @@ total_is_all_arenas()
 	' "$PY/stats"
 }
 
-# Nothing is in use or on its way, and no arena kept but one.
+# Nothing is in use or on its way, and no arena kept but one for each node.
 all_came_back()
 {
+	set -- /sys/devices/system/node/node[0-9]*
 	ledger_is 'bytes in in-transit blocks' 0 'bytes in allocated blocks' 0 &&
-		arenas_at_most 1
+		arenas_at_most $#
 }
 
 # What must hold after whatever happened.

@@ -7,6 +7,7 @@
  *   alloc CPU SIZE COUNT [HOW]
  *                          allocate on that CPU, and hold. HOW: "atomic", under
  *                          a spinlock, or "reserve", as reclaim does
+ *   on CPU NODE SIZE COUNT allocate on that CPU, of that node's memory alone
  *   free CPU COUNT         free the youngest COUNT of them on that CPU
  *   thin CPU N             free all but every Nth there
  *   foreign SIZE COUNT     give kmalloc()'s memory to pyfree()
@@ -27,7 +28,8 @@
  *   rest                   fails if "busy" is taken on any CPU
  *
  * The write fails with EIO if memory did not keep what was written into it.
- * "held" tells what is held, "storm" what the last storm did.
+ * "held" tells what is held, and how many blocks in the memory of which node; "storm"
+ * what the last storm did.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -73,15 +75,20 @@ static u32 nr_held;
 static bool leave;
 static struct dentry *debugfs;
 
-static bool block_fill(struct block *block, u32 size, gfp_t gfp)
+static bool block_set(struct block *block, void *p, u32 size)
 {
-	block->p = pyalloc(size, gfp);
-	if (!block->p)
+	block->p = p;
+	if (!p)
 		return false;
 	block->size = size;
 	block->fill = get_random_u32();
 	memset(block->p, block->fill, size);
 	return true;
+}
+
+static bool block_fill(struct block *block, u32 size, gfp_t gfp)
+{
+	return block_set(block, pyalloc(size, gfp), size);
 }
 
 /* Free a block. Return: whether it still holds what was written into it. */
@@ -104,6 +111,7 @@ struct job {
 	u32 size;
 	u32 count;
 	enum how how;
+	u32 node;
 };
 
 static bool block_fill_how(struct block *block, u32 size, enum how how)
@@ -133,6 +141,21 @@ static long do_alloc(void *arg)
 
 	for (; job->count; job->count--, nr_held++) {
 		if (!block_fill_how(&held[nr_held], job->size, job->how))
+			return -ENOMEM;
+		cond_resched();
+	}
+	return 0;
+}
+
+static long do_on(void *arg)
+{
+	struct job *job = arg;
+	void *p;
+
+	for (; job->count; job->count--, nr_held++) {
+		p = pyalloc_node(job->size, GFP_KERNEL | __GFP_THISNODE,
+				 job->node);
+		if (!block_set(&held[nr_held], p, job->size))
 			return -ENOMEM;
 		cond_resched();
 	}
@@ -882,6 +905,11 @@ static long command(const char *line)
 		return job.count > HELD_MAX - nr_held ? -ENOSPC :
 			on_cpu(cpu, do_alloc, &job);
 	}
+	if (sscanf(line, "on %u %u %u %u", &cpu, &job.node, &job.size,
+		   &job.count) == 4)
+		return job.count > HELD_MAX - nr_held ? -ENOSPC :
+			job.node >= nr_node_ids || !node_online(job.node) ? -ENODEV :
+			on_cpu(cpu, do_on, &job);
 	if (sscanf(line, "free %u %u", &cpu, &job.count) == 2)
 		return job.count > nr_held ? -ERANGE :
 			on_cpu(cpu, do_free, &job);
@@ -926,10 +954,17 @@ static const struct file_operations do_fops = {
 	.write = do_write,
 };
 
+static int block_node(const struct block *block)
+{
+	return page_to_nid(is_vmalloc_addr(block->p) ? vmalloc_to_page(block->p) :
+						       virt_to_page(block->p));
+}
+
 static int held_show(struct seq_file *seq, void *v)
 {
 	u64 requested = 0, usable = 0;
-	u32 i;
+	u32 i, n;
+	int nid;
 
 	mutex_lock(&lock);
 	for (i = 0; i < nr_held; i++) {
@@ -938,6 +973,11 @@ static int held_show(struct seq_file *seq, void *v)
 	}
 	seq_printf(seq, "blocks %u\nrequested %llu\nusable %llu\n", nr_held,
 		   requested, usable);
+	for_each_online_node(nid) {
+		for (i = n = 0; i < nr_held; i++)
+			n += block_node(&held[i]) == nid;
+		seq_printf(seq, "node%d %u\n", nid, n);
+	}
 	mutex_unlock(&lock);
 	return 0;
 }
