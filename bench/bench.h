@@ -126,6 +126,7 @@ int bench_lifetimes(void);
 int bench_creep(void);
 int bench_cpus(void);
 int bench_scale(void);
+int bench_heap(void);
 
 static __always_inline void *take(const enum kind kind,
 				  struct kmem_cache *cache, size_t size,

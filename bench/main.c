@@ -230,6 +230,7 @@ static const struct {
 	{ "creep", bench_creep },
 	{ "cpus", bench_cpus },
 	{ "scale", bench_scale },
+	{ "heap", bench_heap },
 };
 
 static int run_part(const char *name)
