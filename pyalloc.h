@@ -159,6 +159,28 @@ void *pyzalloc_node(size_t size, gfp_t gfp, int node)
 }
 
 /**
+ * pyalloc_array_node() - allocate memory for an array on a NUMA node
+ * @n: number of elements
+ * @size: bytes of one element
+ * @gfp: allocation flags
+ * @node: the node, or NUMA_NO_NODE
+ *
+ * The peer of kmalloc_array_node().
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc_array().
+ */
+static __always_inline __alloc_size(1, 2) __malloc
+void *pyalloc_array_node(size_t n, size_t size, gfp_t gfp, int node)
+{
+	size_t bytes;
+
+	if (unlikely(check_mul_overflow(n, size, &bytes)))
+		return NULL;
+	return pyalloc_node(bytes, gfp, node);
+}
+
+/**
  * pycalloc_node() - allocate zeroed memory for an array on a NUMA node
  * @n: number of elements
  * @size: bytes of one element
@@ -173,11 +195,7 @@ void *pyzalloc_node(size_t size, gfp_t gfp, int node)
 static __always_inline __alloc_size(1, 2) __malloc
 void *pycalloc_node(size_t n, size_t size, gfp_t gfp, int node)
 {
-	size_t bytes;
-
-	if (unlikely(check_mul_overflow(n, size, &bytes)))
-		return NULL;
-	return pyzalloc_node(bytes, gfp, node);
+	return pyalloc_array_node(n, size, gfp | __GFP_ZERO, node);
 }
 
 void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
@@ -208,6 +226,7 @@ void *pyrealloc_array(void *p, size_t n, size_t size, gfp_t gfp)
 void pyfree(const void *p);
 void pyfree_sensitive(const void *p);
 void pykvfree(const void *p);
+void pykvfree_sensitive(const void *p, size_t len);
 size_t pysize(const void *p);
 size_t pyalloc_size_roundup(size_t size);
 unsigned long pyalloc_trim(void);
@@ -382,6 +401,26 @@ void *pyheap_calloc(struct pyheap *heap, size_t n, size_t size, gfp_t gfp)
 /* ---- Copies --------------------------------------------------------------- */
 
 void *pymemdup(const void *src, size_t len, gfp_t gfp) __realloc_size(2);
+char *pymemdup_nul(const char *src, size_t len, gfp_t gfp);
+
+/**
+ * pymemdup_array() - copy an array into new memory
+ * @src: what is copied
+ * @n: number of elements
+ * @size: bytes of one element
+ * @gfp: allocation flags
+ *
+ * The peer of kmemdup_array().
+ *
+ * Context: As pyalloc().
+ * Return: As pyalloc(); NULL if @n * @size overflows, too.
+ */
+static __always_inline __realloc_size(2, 3)
+void *pymemdup_array(const void *src, size_t n, size_t size, gfp_t gfp)
+{
+	return pymemdup(src, size_mul(n, size), gfp);
+}
+
 char *pystrdup(const char *s, gfp_t gfp);
 char *pystrndup(const char *s, size_t max, gfp_t gfp);
 __printf(2, 0) char *pyvasprintf(gfp_t gfp, const char *fmt, va_list ap);
@@ -433,12 +472,78 @@ void *devm_pyzalloc(struct device *dev, size_t size, gfp_t gfp)
 	return devm_pyalloc(dev, size, gfp | __GFP_ZERO);
 }
 
+/**
+ * devm_pyalloc_array() - allocate memory for an array that goes with a device
+ * @dev: the device
+ * @n: number of elements
+ * @size: bytes of one element
+ * @gfp: allocation flags
+ *
+ * The peer of devm_kmalloc_array().
+ *
+ * Context: As pyalloc().
+ * Return: As devm_pyalloc(); NULL if @n * @size overflows, too.
+ */
+static __always_inline __alloc_size(2, 3) __malloc
+void *devm_pyalloc_array(struct device *dev, size_t n, size_t size, gfp_t gfp)
+{
+	return devm_pyalloc(dev, size_mul(n, size), gfp);
+}
+
+/**
+ * devm_pycalloc() - allocate zeroed memory for an array that goes with a device
+ * @dev: the device
+ * @n: number of elements
+ * @size: bytes of one element
+ * @gfp: allocation flags
+ *
+ * The peer of devm_kcalloc().
+ *
+ * Context: As pyalloc().
+ * Return: As devm_pyalloc_array().
+ */
+static __always_inline __alloc_size(2, 3) __malloc
+void *devm_pycalloc(struct device *dev, size_t n, size_t size, gfp_t gfp)
+{
+	return devm_pyalloc_array(dev, n, size, gfp | __GFP_ZERO);
+}
+
+void *devm_pyrealloc(struct device *dev, void *p, size_t new_size, gfp_t gfp)
+	__realloc_size(3) __must_check;
+
+/**
+ * devm_pyrealloc_array() - change the size of an array that goes with a device
+ * @dev: the device
+ * @p: as for devm_pyrealloc()
+ * @n: number of elements wanted
+ * @size: bytes of one element
+ * @gfp: allocation flags
+ *
+ * The peer of devm_krealloc_array().
+ *
+ * Context: As pyalloc().
+ * Return: As devm_pyrealloc(); NULL, and @p as it was, if @n * @size overflows.
+ */
+static __always_inline __realloc_size(3, 4) __must_check
+void *devm_pyrealloc_array(struct device *dev, void *p, size_t n, size_t size,
+			   gfp_t gfp)
+{
+	size_t bytes;
+
+	if (unlikely(check_mul_overflow(n, size, &bytes)))
+		return NULL;
+	return devm_pyrealloc(dev, p, bytes, gfp);
+}
+
 void devm_pyfree(struct device *dev, const void *p);
 
 void *mempool_pyalloc(gfp_t gfp, void *size);
 void mempool_pyfree(void *element, void *size);
 
-/* The peer of mempool_create_kmalloc_pool(). */
+/* The peers of mempool_init_kmalloc_pool() and mempool_create_kmalloc_pool(). */
+#define mempool_init_pyalloc_pool(pool, min_nr, size)			\
+	mempool_init(pool, min_nr, mempool_pyalloc, mempool_pyfree,	\
+		     (void *)(unsigned long)(size))
 #define mempool_create_pyalloc_pool(min_nr, size)			\
 	mempool_create(min_nr, mempool_pyalloc, mempool_pyfree,		\
 		       (void *)(unsigned long)(size))

@@ -44,6 +44,30 @@ char *pystrdup(const char *s, gfp_t gfp)
 EXPORT_SYMBOL_GPL(pystrdup);
 
 /**
+ * pymemdup_nul() - copy characters into new memory, and end them with a NUL
+ * @src: the characters, or NULL
+ * @len: how many
+ * @gfp: allocation flags
+ *
+ * The peer of kmemdup_nul().
+ *
+ * Context: As pyalloc().
+ * Return: The copy, terminated; NULL if @src is, or where kmalloc() would have
+ * failed too.
+ */
+char *pymemdup_nul(const char *src, size_t len, gfp_t gfp)
+{
+	char *p = src ? pyalloc(len + 1, gfp) : NULL;
+
+	if (p) {
+		memcpy(p, src, len);
+		p[len] = 0;
+	}
+	return p;
+}
+EXPORT_SYMBOL_GPL(pymemdup_nul);
+
+/**
  * pystrndup() - copy a string, or the beginning of it, into new memory
  * @s: the string, or NULL
  * @max: at most so many characters of it
@@ -57,18 +81,7 @@ EXPORT_SYMBOL_GPL(pystrdup);
  */
 char *pystrndup(const char *s, size_t max, gfp_t gfp)
 {
-	size_t len;
-	char *p;
-
-	if (!s)
-		return NULL;
-	len = strnlen(s, max);
-	p = pyalloc(len + 1, gfp);
-	if (!p)
-		return NULL;
-	memcpy(p, s, len);
-	p[len] = 0;
-	return p;
+	return s ? pymemdup_nul(s, strnlen(s, max), gfp) : NULL;
 }
 EXPORT_SYMBOL_GPL(pystrndup);
 
@@ -140,6 +153,24 @@ void pykvfree(const void *p)
 		kvfree(p);
 }
 EXPORT_SYMBOL_GPL(pykvfree);
+
+/**
+ * pykvfree_sensitive() - wipe and free memory that may be of vmalloc()
+ * @p: as for pykvfree()
+ * @len: bytes to wipe
+ *
+ * The peer of kvfree_sensitive().
+ *
+ * Context: As pykvfree().
+ */
+void pykvfree_sensitive(const void *p, size_t len)
+{
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	memzero_explicit((void *)p, len);
+	pykvfree(p);
+}
+EXPORT_SYMBOL_GPL(pykvfree_sensitive);
 
 /* ---- After a grace period --------------------------------------------------------- */
 
@@ -261,9 +292,19 @@ EXPORT_SYMBOL_GPL(pyfree_rcu_mightsleep);
 
 /* ---- Owners that free by themselves ------------------------------------------------- */
 
-static void devm_pyfree_action(void *p)
+/* What a device remembers. */
+struct devm_block {
+	void *p;
+};
+
+static void devm_block_release(struct device *dev, void *res)
 {
-	pyfree(p);
+	pyfree(((struct devm_block *)res)->p);
+}
+
+static int devm_block_match(struct device *dev, void *res, void *p)
+{
+	return ((struct devm_block *)res)->p == p;
 }
 
 /**
@@ -279,24 +320,66 @@ static void devm_pyfree_action(void *p)
  */
 void *devm_pyalloc(struct device *dev, size_t size, gfp_t gfp)
 {
-	void *p = pyalloc(size, gfp);
+	struct devm_block *block;
+	void *p;
 
-	if (ZERO_OR_NULL_PTR(p))
-		return p;
-	if (devm_add_action(dev, devm_pyfree_action, p)) {
-		pyfree(p);
+	if (!size)
+		return ZERO_SIZE_PTR;
+	block = devres_alloc(devm_block_release, sizeof(*block), gfp);
+	if (!block)
+		return NULL;
+	p = pyalloc(size, gfp);
+	if (!p) {
+		devres_free(block);
 		return NULL;
 	}
+	block->p = p;
+	devres_add(dev, block);
 	return p;
 }
 EXPORT_SYMBOL_GPL(devm_pyalloc);
 
 /**
+ * devm_pyrealloc() - change the size of memory that goes with a device
+ * @dev: the device
+ * @p: what devm_pyalloc() or one of its kin, or devm_kmalloc() or one of its kin,
+ * returned for it, or NULL
+ * @new_size: bytes wanted
+ * @gfp: allocation flags
+ *
+ * The peer of devm_krealloc(). What is devm_kmalloc()'s stays its.
+ *
+ * Context: As pyalloc().
+ * Return: As pyrealloc(); NULL, and @p as it was, if there is no memory.
+ */
+void *devm_pyrealloc(struct device *dev, void *p, size_t new_size, gfp_t gfp)
+{
+	struct devm_block *block;
+	void *new;
+
+	if (ZERO_OR_NULL_PTR(p))
+		return devm_pyalloc(dev, new_size, gfp);
+	if (!new_size) {
+		devm_pyfree(dev, p);
+		return ZERO_SIZE_PTR;
+	}
+	block = devres_remove(dev, devm_block_release, devm_block_match, p);
+	if (!block)
+		return devm_krealloc(dev, p, new_size, gfp);
+	new = pyrealloc(p, new_size, gfp);
+	if (new)
+		block->p = new;
+	devres_add(dev, block);
+	return new;
+}
+EXPORT_SYMBOL_GPL(devm_pyrealloc);
+
+/**
  * devm_pyfree() - free memory that goes with a device before it goes
  * @dev: the device
- * @p: what devm_pyalloc() or devm_pyzalloc() returned for it, or NULL
+ * @p: as for devm_pyrealloc()
  *
- * The peer of devm_kfree().
+ * The peer of devm_kfree(), to which it leaves what is devm_kmalloc()'s.
  *
  * Context: As pyfree().
  */
@@ -304,8 +387,8 @@ void devm_pyfree(struct device *dev, const void *p)
 {
 	if (ZERO_OR_NULL_PTR(p))
 		return;
-	devm_remove_action(dev, devm_pyfree_action, (void *)p);
-	pyfree(p);
+	if (devres_release(dev, devm_block_release, devm_block_match, (void *)p))
+		devm_kfree(dev, p);
 }
 EXPORT_SYMBOL_GPL(devm_pyfree);
 

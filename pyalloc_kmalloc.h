@@ -24,19 +24,31 @@
 #undef kmalloc
 #undef kzalloc
 #undef kmalloc_array
+#undef kmalloc_array_node
+#undef kmalloc_track_caller
+#undef kmalloc_node_track_caller
 #undef kcalloc
 #undef kmalloc_node
 #undef kzalloc_node
 #undef kcalloc_node
 #undef krealloc
 #undef krealloc_array
+#undef krealloc_node
+#undef krealloc_node_align
+#undef kvrealloc
+#undef kvrealloc_node
+#undef kvrealloc_node_align
 #undef kmemdup
+#undef kmemdup_nul
+#undef kmemdup_array
 #undef kstrdup
 #undef kstrndup
 #undef kasprintf
 #undef kvasprintf
 #undef devm_kmalloc
 #undef devm_kzalloc
+#undef devm_krealloc
+#undef devm_krealloc_array
 #undef kmalloc_obj
 #undef kmalloc_objs
 #undef kmalloc_flex
@@ -47,8 +59,10 @@
 #undef kfree_rcu
 #undef kfree_rcu_mightsleep
 #undef kvfree_rcu
+#undef kfree_rcu_nolock
 #undef kvfree_rcu_mightsleep
 #undef mempool_create_kmalloc_pool
+#undef mempool_init_kmalloc_pool
 #undef kmem_cache_alloc
 #undef kmem_cache_free
 
@@ -59,11 +73,15 @@
 #define kmalloc_node			pyalloc_node
 #define kzalloc_node			pyzalloc_node
 #define kcalloc_node			pycalloc_node
+#define kmalloc_array_node		pyalloc_array_node
+#define kmalloc_track_caller		pyalloc
+#define kmalloc_node_track_caller	pyalloc_node
 #define krealloc			pyrealloc
 #define krealloc_array			pyrealloc_array
 #define kfree				pyfree
 #define kfree_sensitive			pyfree_sensitive
 #define kvfree				pykvfree
+#define kvfree_sensitive		pykvfree_sensitive
 #define kfree_bulk			pyfree_bulk
 #define ksize				pysize
 #define kmalloc_size_roundup		pyalloc_size_roundup
@@ -78,6 +96,8 @@
 #define kzalloc_flex			pyzalloc_flex
 
 #define kmemdup				pymemdup
+#define kmemdup_nul			pymemdup_nul
+#define kmemdup_array			pymemdup_array
 #define kstrdup				pystrdup
 #define kstrndup			pystrndup
 #define kasprintf			pyasprintf
@@ -85,11 +105,16 @@
 
 #define devm_kmalloc			devm_pyalloc
 #define devm_kzalloc			devm_pyzalloc
+#define devm_kmalloc_array		devm_pyalloc_array
+#define devm_kcalloc			devm_pycalloc
+#define devm_krealloc			devm_pyrealloc
+#define devm_krealloc_array		devm_pyrealloc_array
 #define devm_kfree			devm_pyfree
 
 #define mempool_kmalloc			mempool_pyalloc
 #define mempool_kfree			mempool_pyfree
 #define mempool_create_kmalloc_pool	mempool_create_pyalloc_pool
+#define mempool_init_kmalloc_pool	mempool_init_pyalloc_pool
 
 /* The kernel's does not expand the name. */
 #ifdef __free
@@ -107,6 +132,14 @@ __compiletime_error("an object of a kmem_cache is not pyalloc's: keep it in a fi
 void pyalloc_refuses_kmem_cache_free(void);
 __compiletime_error("kfree_const() frees with kfree(): write pystrdup() and pyfree()")
 void pyalloc_refuses_kfree_const(void);
+__compiletime_error("kfree_rcu_nolock() frees with kfree(): there is no such free of a block")
+void pyalloc_refuses_kfree_rcu_nolock(void);
+__compiletime_error("krealloc_node() does not know blocks: write pyrealloc()")
+void *pyalloc_refuses_krealloc_node(void);
+__compiletime_error("kvrealloc() does not know blocks: write pyrealloc()")
+void *pyalloc_refuses_kvrealloc(void);
+__compiletime_error("kvfree_atomic() does not know blocks: keep it in a file of its own")
+void pyalloc_refuses_kvfree_atomic(void);
 
 #define kfree_rcu(...)			pyalloc_refuses_kfree_rcu()
 #define kfree_rcu_mightsleep(...)	pyalloc_refuses_kfree_rcu_mightsleep()
@@ -115,5 +148,12 @@ void pyalloc_refuses_kfree_const(void);
 #define kmem_cache_free(...)		pyalloc_refuses_kmem_cache_free()
 #define kmem_cache_free_bulk(...)	pyalloc_refuses_kmem_cache_free()
 #define kfree_const(...)		pyalloc_refuses_kfree_const()
+#define kfree_rcu_nolock(...)		pyalloc_refuses_kfree_rcu_nolock()
+#define krealloc_node(...)		pyalloc_refuses_krealloc_node()
+#define krealloc_node_align(...)	pyalloc_refuses_krealloc_node()
+#define kvrealloc(...)			pyalloc_refuses_kvrealloc()
+#define kvrealloc_node(...)		pyalloc_refuses_kvrealloc()
+#define kvrealloc_node_align(...)	pyalloc_refuses_kvrealloc()
+#define kvfree_atomic(...)		pyalloc_refuses_kvfree_atomic()
 
 #endif /* PYALLOC_KMALLOC_H */

@@ -205,11 +205,20 @@ static void copies_are_copies(struct kunit *test)
 	static const char text[] = "brian";
 	char *dup = pystrdup(text, GFP_KERNEL), *two = pystrndup(text, 2, GFP_KERNEL);
 	char *all = pystrndup(text, 100, GFP_KERNEL), *mem = pymemdup(text, 3, GFP_KERNEL);
+	char *nul = pymemdup_nul(text, 3, GFP_KERNEL);
+	u16 *array = pymemdup_array("abcd", 2, 2, GFP_KERNEL);
+	size_t huge = SIZE_MAX / 2;
 
 	KUNIT_EXPECT_STREQ(test, dup, "brian");
 	KUNIT_EXPECT_STREQ(test, two, "br");
 	KUNIT_EXPECT_STREQ(test, all, "brian");
 	KUNIT_EXPECT_TRUE(test, mem && !memcmp(mem, "bri", 3));
+	KUNIT_EXPECT_STREQ(test, nul, "bri");
+	KUNIT_EXPECT_TRUE(test, array && !memcmp(array, "abcd", 4));
+	OPTIMIZER_HIDE_VAR(huge);
+	KUNIT_EXPECT_NULL(test, pymemdup_array(text, huge, 3,
+					       GFP_KERNEL | __GFP_NOWARN));
+	KUNIT_EXPECT_NULL(test, pymemdup_nul(NULL, 3, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, pysize(dup), 8);
 	KUNIT_EXPECT_TRUE(test, py_is_pooled(dup));
 	KUNIT_EXPECT_NULL(test, pystrdup(NULL, GFP_KERNEL));
@@ -218,6 +227,8 @@ static void copies_are_copies(struct kunit *test)
 	pyfree(two);
 	pyfree(all);
 	pyfree(mem);
+	pyfree(nul);
+	pyfree(array);
 }
 
 static void text_is_formatted(struct kunit *test)
@@ -289,25 +300,101 @@ static void rcu_frees_without_a_head(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, py_all_freed(test));
 }
 
-static void device_frees_when_it_goes(struct kunit *test)
+/* A device, and what it gets from now on. */
+static struct device *py_device_new(struct kunit *test, void **group)
 {
 	struct platform_device *pdev;
-	void *group, *one, *two;
 
 	pdev = platform_device_alloc("pyalloc_kunit", PLATFORM_DEVID_NONE);
 	KUNIT_ASSERT_NOT_NULL(test, pdev);
-	group = devres_open_group(&pdev->dev, NULL, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, group);
-	one = devm_pyalloc(&pdev->dev, 40, GFP_KERNEL);
-	two = devm_pyzalloc(&pdev->dev, 48, GFP_KERNEL);
+	*group = devres_open_group(&pdev->dev, NULL, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, *group);
+	return &pdev->dev;
+}
+
+/* The driver is detached. */
+static void py_device_go(struct device *dev, void *group)
+{
+	devres_release_group(dev, group);
+	platform_device_put(to_platform_device(dev));
+}
+
+static void device_frees_when_it_goes(struct kunit *test)
+{
+	void *group, *one, *two;
+	struct device *dev = py_device_new(test, &group);
+
+	one = devm_pyalloc(dev, 40, GFP_KERNEL);
+	two = devm_pyzalloc(dev, 48, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, one);
 	KUNIT_EXPECT_TRUE(test, two && py_is_zero(two, 48));
+	KUNIT_EXPECT_PTR_EQ(test, devm_pyalloc(dev, 0, GFP_KERNEL), ZERO_SIZE_PTR);
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 2);
-	devm_pyfree(&pdev->dev, one);
+	devm_pyfree(dev, one);
+	devm_pyfree(dev, NULL);
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
-	devres_release_group(&pdev->dev, group);
-	platform_device_put(pdev);
+	py_device_go(dev, group);
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+static void device_has_arrays(struct kunit *test)
+{
+	size_t huge = SIZE_MAX / 2;
+	void *group;
+	struct device *dev = py_device_new(test, &group);
+	u8 *p = devm_pycalloc(dev, 5, 9, GFP_KERNEL);
+
+	OPTIMIZER_HIDE_VAR(huge);
+	KUNIT_EXPECT_TRUE(test, p && py_is_zero(p, 45));
+	KUNIT_EXPECT_NOT_NULL(test, devm_pyalloc_array(dev, 5, 9, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, devm_pyalloc_array(dev, huge, 3,
+						   GFP_KERNEL | __GFP_NOWARN));
+	KUNIT_EXPECT_NULL(test, devm_pyrealloc_array(dev, p, huge, 3, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, py_in_use(py_walk(test), PYALLOC_CLASS(45)), 2);
+	py_device_go(dev, group);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+static void device_resizes_its_memory(struct kunit *test)
+{
+	void *group;
+	struct device *dev = py_device_new(test, &group);
+	char *p = devm_pyrealloc(dev, NULL, 40, GFP_KERNEL);
+	char *keep = devm_pyalloc(dev, 40, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, keep);
+	strscpy(p, "as it was", 40);
+	p = devm_pyrealloc(dev, p, 100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_STREQ(test, p, "as it was");
+	KUNIT_EXPECT_EQ(test, pysize(p), 104);
+	p = devm_pyrealloc(dev, p, 1000, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_STREQ(test, p, "as it was");
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
+	p = devm_pyrealloc(dev, p, 0, GFP_KERNEL);
+	KUNIT_EXPECT_PTR_EQ(test, (void *)p, ZERO_SIZE_PTR);
+	py_device_go(dev, group);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+/* What kmalloc() gave it may be among them. */
+static void device_takes_what_is_kmallocs(struct kunit *test)
+{
+	void *group;
+	struct device *dev = py_device_new(test, &group);
+	char *one = devm_kstrdup(dev, "kmalloc's", GFP_KERNEL);
+	char *two = devm_kstrdup(dev, "kmalloc's", GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, one);
+	KUNIT_ASSERT_NOT_NULL(test, two);
+	devm_pyfree(dev, one);
+	two = devm_pyrealloc(dev, two, 100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, two);
+	KUNIT_EXPECT_STREQ(test, two, "kmalloc's");
+	KUNIT_EXPECT_FALSE(test, py_is_pooled(two));
+	py_device_go(dev, group);
 }
 
 static void mempool_is_served(struct kunit *test)
@@ -321,6 +408,25 @@ static void mempool_is_served(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, py_is_pooled(p));
 	mempool_free(p, pool);
 	mempool_destroy(pool);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+static void mempool_in_place_is_served(struct kunit *test)
+{
+	mempool_t pool = {};
+
+	KUNIT_ASSERT_EQ(test, mempool_init_pyalloc_pool(&pool, 4, 72), 0);
+	KUNIT_EXPECT_EQ(test, py_in_use(py_walk(test), PYALLOC_CLASS(72)), 4);
+	mempool_exit(&pool);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+static void large_or_small_is_wiped_and_freed(struct kunit *test)
+{
+	pykvfree_sensitive(py_get(40, GFP_KERNEL), 40);
+	pykvfree_sensitive(py_get(4000, GFP_KERNEL), 4000);
+	pykvfree_sensitive(kvmalloc(SZ_64K, GFP_KERNEL), SZ_64K);
+	pykvfree_sensitive(NULL, 40);
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
 }
 
@@ -354,7 +460,12 @@ static struct kunit_case py_family_cases[] = {
 	KUNIT_CASE(rcu_frees_many),
 	KUNIT_CASE(rcu_frees_without_a_head),
 	KUNIT_CASE(device_frees_when_it_goes),
+	KUNIT_CASE(device_has_arrays),
+	KUNIT_CASE(device_resizes_its_memory),
+	KUNIT_CASE(device_takes_what_is_kmallocs),
 	KUNIT_CASE(mempool_is_served),
+	KUNIT_CASE(mempool_in_place_is_served),
+	KUNIT_CASE(large_or_small_is_wiped_and_freed),
 #ifdef DEFINE_FREE
 	KUNIT_CASE(scope_frees),
 #endif

@@ -234,6 +234,38 @@ static void destroyed_while_blocks_are_in_transit(struct kunit *test)
 	}
 }
 
+struct py_reader {
+	bool reads;
+	bool over;
+};
+
+static void py_reader_run(void *arg)
+{
+	struct py_reader *reader = arg;
+
+	rcu_read_lock();
+	WRITE_ONCE(reader->reads, true);
+	mdelay(200);
+	WRITE_ONCE(reader->over, true);
+	rcu_read_unlock();
+}
+
+/* Visits and the shrinker have the list of heaps under RCU alone. */
+static void destroyed_when_nobody_has_it_from_the_list(struct kunit *test)
+{
+	struct py_own *own = py_own(test, 0);
+	struct py_reader reader = {};
+	struct py_worker worker;
+
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, py_other_cpu(test),
+						py_reader_run, &reader));
+	while (!READ_ONCE(reader.reads))
+		cpu_relax();
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(reader.over));
+	py_worker_finish(&worker);
+}
+
 static void above_512_bytes_it_is_the_heaps_still(struct kunit *test)
 {
 	struct py_own *own = py_own(test, 0);
@@ -534,6 +566,7 @@ static struct kunit_case py_heap_cases[] = {
 	KUNIT_CASE(live_blocks_forbid_it),
 	KUNIT_CASE(blocks_in_transit_do_not),
 	KUNIT_CASE(destroyed_while_blocks_are_in_transit),
+	KUNIT_CASE(destroyed_when_nobody_has_it_from_the_list),
 	KUNIT_CASE(above_512_bytes_it_is_the_heaps_still),
 	KUNIT_CASE(flags_of_kmallocs_are_the_heaps_too),
 	KUNIT_CASE(limit_refuses),

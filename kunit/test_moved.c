@@ -33,9 +33,13 @@ static void allocations_are_moved(struct kunit *test)
 	py_is_moved(test, kmalloc_node(40, GFP_KERNEL, NUMA_NO_NODE));
 	py_is_moved(test, kzalloc_node(40, GFP_KERNEL, NUMA_NO_NODE));
 	py_is_moved(test, kcalloc_node(4, 10, GFP_KERNEL, NUMA_NO_NODE));
+	py_is_moved(test, kmalloc_array_node(4, 10, GFP_KERNEL, NUMA_NO_NODE));
+	py_is_moved(test, kmalloc_track_caller(40, GFP_KERNEL));
 	py_is_moved(test, krealloc(NULL, 40, GFP_KERNEL));
 	py_is_moved(test, krealloc_array(NULL, 4, 10, GFP_KERNEL));
 	py_is_moved(test, kmemdup("abc", 4, GFP_KERNEL));
+	py_is_moved(test, kmemdup_nul("abc", 2, GFP_KERNEL));
+	py_is_moved(test, kmemdup_array("abc", 2, 2, GFP_KERNEL));
 	py_is_moved(test, kstrdup("abc", GFP_KERNEL));
 	py_is_moved(test, kstrndup("abcdef", 3, GFP_KERNEL));
 	py_is_moved(test, kasprintf(GFP_KERNEL, "%d", 42));
@@ -54,6 +58,7 @@ static void frees_are_moved(struct kunit *test)
 	kvfree(kmalloc(40, GFP_KERNEL));
 	kvfree(kvmalloc(40, GFP_KERNEL));
 	kvfree(vmalloc(40));
+	kvfree_sensitive(kmalloc(40, GFP_KERNEL), 40);
 	p[0] = kmalloc(40, GFP_KERNEL);
 	KUNIT_EXPECT_EQ(test, ksize(p[0]), 40);
 	p[1] = kmalloc(400, GFP_KERNEL);

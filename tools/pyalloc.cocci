@@ -32,6 +32,15 @@
 - kcalloc_node
 + pycalloc_node
 |
+- kmalloc_array_node
++ pyalloc_array_node
+|
+- kmalloc_track_caller
++ pyalloc
+|
+- kmalloc_node_track_caller
++ pyalloc_node
+|
 - krealloc
 + pyrealloc
 |
@@ -58,6 +67,9 @@
 |
 - kvfree
 + pykvfree
+|
+- kvfree_sensitive
++ pykvfree_sensitive
 |
 - ksize
 + pysize
@@ -86,6 +98,12 @@
 - kmemdup
 + pymemdup
 |
+- kmemdup_nul
++ pymemdup_nul
+|
+- kmemdup_array
++ pymemdup_array
+|
 - kstrdup
 + pystrdup
 |
@@ -104,6 +122,18 @@
 - devm_kzalloc
 + devm_pyzalloc
 |
+- devm_kmalloc_array
++ devm_pyalloc_array
+|
+- devm_kcalloc
++ devm_pycalloc
+|
+- devm_krealloc
++ devm_pyrealloc
+|
+- devm_krealloc_array
++ devm_pyrealloc_array
+|
 - devm_kfree
 + devm_pyfree
 |
@@ -112,6 +142,9 @@
 |
 - mempool_kfree
 + mempool_pyfree
+|
+- mempool_init_kmalloc_pool
++ mempool_init_pyalloc_pool
 |
 - mempool_create_kmalloc_pool
 + mempool_create_pyalloc_pool
