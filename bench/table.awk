@@ -106,6 +106,7 @@ END {
 	goal_ratio("recorded trace of a Perl program", u, "trace of perl, an event", "kmalloc", 0.50, i)
 	goal_ratio("one CPU allocates, the other frees, 32 bytes", t, "producer/consumer, 2 CPUs", "kmalloc", 0.60, "uml-init-2")
 	goal_ratio("both CPUs at once, batches of 64, 32 bytes", t, "both CPUs at once", "kmalloc", 0.35, "uml-init-2")
+	goal_ratio("a million blocks: a heap destroyed, or kfree()", u, "heap of 1000000 blocks destroyed, us", "kmalloc", 0.05)
 	print "... beside a kmem_cache of that size"
 	s = worst_pair(u, "kmem_cache")
 	goal_ratio("allocate and free, worst size (" s " bytes)", u, "pair " s, "kmem_cache", 0.45, i)
