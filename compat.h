@@ -178,6 +178,13 @@ static inline void py_shrinker_remove(struct shrinker *s)
 }
 #endif
 
+/* Before 7.3 nobody can free memory of vmalloc() under a spinlock. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#define py_kvfree_atomic	kvfree_atomic
+#else
+#define py_kvfree_atomic	kvfree
+#endif
+
 /*
  * For the tests, which include <kunit/test.h> first. A warning that a test
  * provokes can be kept out of the log since 7.x; before, who reads the log must

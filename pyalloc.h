@@ -226,6 +226,7 @@ void *pyrealloc_array(void *p, size_t n, size_t size, gfp_t gfp)
 void pyfree(const void *p);
 void pyfree_sensitive(const void *p);
 void pykvfree(const void *p);
+void pykvfree_atomic(const void *p);
 void pykvfree_sensitive(const void *p, size_t len);
 size_t pysize(const void *p);
 size_t pyalloc_size_roundup(size_t size);

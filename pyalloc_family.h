@@ -155,6 +155,23 @@ void pykvfree(const void *p)
 EXPORT_SYMBOL_GPL(pykvfree);
 
 /**
+ * pykvfree_atomic() - free memory that may be of vmalloc(), without sleeping
+ * @p: as for pykvfree()
+ *
+ * The peer of kvfree_atomic(), on kernels too that have none.
+ *
+ * Context: As pyfree(); before 7.3 as kvfree() if it is vmalloc()'s.
+ */
+void pykvfree_atomic(const void *p)
+{
+	if (py_block_size(p))
+		pyfree(p);
+	else
+		py_kvfree_atomic(p);
+}
+EXPORT_SYMBOL_GPL(pykvfree_atomic);
+
+/**
  * pykvfree_sensitive() - wipe and free memory that may be of vmalloc()
  * @p: as for pykvfree()
  * @len: bytes to wipe

@@ -81,6 +81,7 @@
 #define kfree				pyfree
 #define kfree_sensitive			pyfree_sensitive
 #define kvfree				pykvfree
+#define kvfree_atomic			pykvfree_atomic
 #define kvfree_sensitive		pykvfree_sensitive
 #define kfree_bulk			pyfree_bulk
 #define ksize				pysize
@@ -138,8 +139,6 @@ __compiletime_error("krealloc_node() does not know blocks: write pyrealloc()")
 void *pyalloc_refuses_krealloc_node(void);
 __compiletime_error("kvrealloc() does not know blocks: write pyrealloc()")
 void *pyalloc_refuses_kvrealloc(void);
-__compiletime_error("kvfree_atomic() does not know blocks: keep it in a file of its own")
-void pyalloc_refuses_kvfree_atomic(void);
 
 #define kfree_rcu(...)			pyalloc_refuses_kfree_rcu()
 #define kfree_rcu_mightsleep(...)	pyalloc_refuses_kfree_rcu_mightsleep()
@@ -154,6 +153,5 @@ void pyalloc_refuses_kvfree_atomic(void);
 #define kvrealloc(...)			pyalloc_refuses_kvrealloc()
 #define kvrealloc_node(...)		pyalloc_refuses_kvrealloc()
 #define kvrealloc_node_align(...)	pyalloc_refuses_kvrealloc()
-#define kvfree_atomic(...)		pyalloc_refuses_kvfree_atomic()
 
 #endif /* PYALLOC_KMALLOC_H */

@@ -9,6 +9,7 @@
 #include <linux/device.h>
 #include <linux/mempool.h>
 #include <linux/platform_device.h>
+#include <linux/vmalloc.h>
 
 struct py_item {
 	struct rcu_head rcu;
@@ -421,6 +422,20 @@ static void mempool_in_place_is_served(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
 }
 
+static void large_or_small_is_freed_under_a_spinlock(struct kunit *test)
+{
+	static DEFINE_SPINLOCK(lock);
+	void *p = py_get(40, GFP_KERNEL), *q = py_get(4000, GFP_KERNEL);
+
+	spin_lock(&lock);
+	pykvfree_atomic(p);
+	pykvfree_atomic(q);
+	pykvfree_atomic(NULL);
+	spin_unlock(&lock);
+	pykvfree_atomic(vmalloc(SZ_64K));
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
 static void large_or_small_is_wiped_and_freed(struct kunit *test)
 {
 	pykvfree_sensitive(py_get(40, GFP_KERNEL), 40);
@@ -465,6 +480,7 @@ static struct kunit_case py_family_cases[] = {
 	KUNIT_CASE(device_takes_what_is_kmallocs),
 	KUNIT_CASE(mempool_is_served),
 	KUNIT_CASE(mempool_in_place_is_served),
+	KUNIT_CASE(large_or_small_is_freed_under_a_spinlock),
 	KUNIT_CASE(large_or_small_is_wiped_and_freed),
 #ifdef DEFINE_FREE
 	KUNIT_CASE(scope_frees),

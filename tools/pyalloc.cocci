@@ -68,6 +68,9 @@
 - kvfree
 + pykvfree
 |
+- kvfree_atomic
++ pykvfree_atomic
+|
 - kvfree_sensitive
 + pykvfree_sensitive
 |
