@@ -25,9 +25,10 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/uaccess.h>
 
 #include <pyalloc.h>
+
+#include "command.h"
 
 #define NAME_MAX_HERE	63	/* as pyheap_create() takes */
 
@@ -163,19 +164,7 @@ static long command(const char *line)
 static ssize_t do_write(struct file *file, const char __user *buf, size_t count,
 			loff_t *pos)
 {
-	char line[128];
-	long err;
-
-	if (count >= sizeof(line))
-		return -EINVAL;
-	if (copy_from_user(line, buf, count))
-		return -EFAULT;
-	line[count] = '\0';
-
-	mutex_lock(&lock);
-	err = command(strim(line));
-	mutex_unlock(&lock);
-	return err ?: count;
+	return command_write(buf, count, &lock, command);
 }
 
 static const struct file_operations do_fops = {

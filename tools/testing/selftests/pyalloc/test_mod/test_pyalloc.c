@@ -53,6 +53,8 @@
 #include <pyalloc.h>
 #include <pyalloc_internal.h>
 
+#include "command.h"
+
 #define HELD_MAX	262144U		/* blocks */
 #define STORM_MS_MAX	60000U
 #define STORM_SIZE_MAX	600U		/* some above PYALLOC_MAX */
@@ -933,19 +935,7 @@ static long command(const char *line)
 static ssize_t do_write(struct file *file, const char __user *buf, size_t count,
 			loff_t *pos)
 {
-	char line[64];
-	long err;
-
-	if (count >= sizeof(line))
-		return -EINVAL;
-	if (copy_from_user(line, buf, count))
-		return -EFAULT;
-	line[count] = '\0';
-
-	mutex_lock(&lock);
-	err = command(strim(line));
-	mutex_unlock(&lock);
-	return err ?: count;
+	return command_write(buf, count, &lock, command);
 }
 
 static const struct file_operations do_fops = {
