@@ -441,11 +441,13 @@ static bool heap_charge(struct pyheap *heap, size_t bytes, gfp_t gfp)
 
 	if (!heap_private(heap))
 		return true;
-	held = atomic_long_add_return(bytes, &heap->held);
-	if (!limit || held <= limit || gfp & __GFP_NOFAIL)
-		return true;
-	atomic_long_sub(bytes, &heap->held);
-	return false;
+	/* What is refused must not be in others' way meanwhile. */
+	held = atomic_long_read(&heap->held);
+	do {
+		if (limit && (long)bytes > limit - held && !(gfp & __GFP_NOFAIL))
+			return false;
+	} while (!atomic_long_try_cmpxchg(&heap->held, &held, held + (long)bytes));
+	return true;
 }
 
 static void heap_uncharge(struct pyheap *heap, size_t bytes)
@@ -1471,6 +1473,8 @@ static noinline void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
 	size_t usable = kmalloc_size_roundup(size);
 	struct py_large *large;
 
+	if (size > KMALLOC_MAX_SIZE)
+		return kmalloc(size, gfp);	/* says no */
 	if (!heap_charge(heap, usable, gfp))
 		return alloc_refused(heap);
 	large = __pyalloc(sizeof(*large), gfp & ~(PY_GFP_KMALLOC | __GFP_ZERO));
@@ -2830,6 +2834,7 @@ static void heap_exit(struct pyheap *heap)
 	for_each_node(nid)
 		kfree(heap->node[nid]);
 	kfree(heap->node);
+	heap->node = NULL;
 }
 
 static int heap_init(struct pyheap *heap)

@@ -433,11 +433,11 @@ void __pyfree_rcu(struct rcu_head *head, void *p);
 
 /**
  * pyfree_rcu() - free memory after an RCU grace period
- * @ptr: what pyalloc() or one of its kin returned, or NULL
+ * @ptr: as for pykvfree()
  * @field: the name of the struct rcu_head in it
  *
- * The peer of kfree_rcu(). Many share one grace period. What is on its way when
- * pyalloc is unloaded is freed first.
+ * The peer of kfree_rcu() and kvfree_rcu(). Many share one grace period. What is on
+ * its way when pyalloc is unloaded is freed first.
  *
  * Context: As kfree_rcu(): any but NMI.
  */
@@ -551,7 +551,12 @@ void mempool_pyfree(void *element, void *size);
 
 /* char *p __free(pyfree) = pyalloc(...); */
 #ifdef DEFINE_FREE
-DEFINE_FREE(pyfree, void *, if (!IS_ERR_OR_NULL(_T)) pyfree(_T))
+#define __pyalloc_define_free(fn)					\
+	DEFINE_FREE(fn, void *, if (!IS_ERR_OR_NULL(_T)) fn(_T))
+__pyalloc_define_free(pyfree)
+__pyalloc_define_free(pyfree_sensitive)
+__pyalloc_define_free(pykvfree)
+__pyalloc_define_free(pykvfree_atomic)
 #endif
 
 #endif /* PYALLOC_H */

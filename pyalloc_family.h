@@ -39,7 +39,7 @@ EXPORT_SYMBOL_GPL(pymemdup);
  */
 char *pystrdup(const char *s, gfp_t gfp)
 {
-	return s ? pymemdup(s, strlen(s) + 1, gfp) : NULL;
+	return s ? pymemdup_nul(s, strlen(s), gfp) : NULL;
 }
 EXPORT_SYMBOL_GPL(pystrdup);
 
@@ -227,10 +227,10 @@ static void rcu_free(struct rcu_head *head)
 	if (p & PY_RCU_HOLDER) {
 		struct py_rcu_holder *holder = (void *)(p - PY_RCU_HOLDER);
 
-		pyfree(holder->p);
+		pykvfree(holder->p);
 		pyfree(holder);
 	} else {
-		pyfree((void *)p);
+		pykvfree((void *)p);
 	}
 }
 
@@ -281,9 +281,9 @@ EXPORT_SYMBOL_GPL(__pyfree_rcu);
 
 /**
  * pyfree_rcu_mightsleep() - free memory without an rcu_head after a grace period
- * @p: what pyalloc() or one of its kin returned, or NULL
+ * @p: as for pykvfree()
  *
- * The peer of kfree_rcu_mightsleep(). Waits for the grace period itself only if
+ * The peer of kvfree_rcu_mightsleep(). Waits for the grace period itself only if
  * there is no memory to remember @p.
  *
  * Context: May sleep.
@@ -299,7 +299,7 @@ void pyfree_rcu_mightsleep(const void *p)
 					  __GFP_NOWARN);
 	if (!holder) {
 		synchronize_rcu();
-		pyfree(p);
+		pykvfree(p);
 		return;
 	}
 	holder->p = p;
@@ -380,13 +380,13 @@ void *devm_pyrealloc(struct device *dev, void *p, size_t new_size, gfp_t gfp)
 		devm_pyfree(dev, p);
 		return ZERO_SIZE_PTR;
 	}
-	block = devres_remove(dev, devm_block_release, devm_block_match, p);
+	/* Where it stands among what @dev has decides what is released before it. */
+	block = devres_find(dev, devm_block_release, devm_block_match, p);
 	if (!block)
 		return devm_krealloc(dev, p, new_size, gfp);
 	new = pyrealloc(p, new_size, gfp);
 	if (new)
 		block->p = new;
-	devres_add(dev, block);
 	return new;
 }
 EXPORT_SYMBOL_GPL(devm_pyrealloc);

@@ -45,11 +45,12 @@ static void large_free(struct pyheap *heap, struct py_large *large)
 static void *large_realloc(struct pyheap *heap, struct py_large *large,
 			   size_t new_size, gfp_t gfp)
 {
-	size_t usable = kmalloc_size_roundup(new_size);
+	size_t usable = new_size > KMALLOC_MAX_SIZE ?
+			0 : kmalloc_size_roundup(new_size);	/* it says no */
 	size_t more = usable > large->size ? usable - large->size : 0;
 	void *new = NULL;
 
-	if (heap_charge(heap, more, gfp)) {
+	if (!more || heap_charge(heap, more, gfp)) {
 		new = krealloc(large->p, new_size, gfp);
 		if (!new)
 			heap_uncharge(heap, more);

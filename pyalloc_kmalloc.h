@@ -63,7 +63,6 @@
 #undef kvfree_rcu_mightsleep
 #undef mempool_create_kmalloc_pool
 #undef mempool_init_kmalloc_pool
-#undef kmem_cache_alloc
 #undef kmem_cache_free
 
 #define kmalloc				pyalloc
@@ -137,7 +136,7 @@ __compiletime_error("kfree_rcu_nolock() frees with kfree(): there is no such fre
 void pyalloc_refuses_kfree_rcu_nolock(void);
 __compiletime_error("krealloc_node() does not know blocks: write pyrealloc()")
 void *pyalloc_refuses_krealloc_node(void);
-__compiletime_error("kvrealloc() does not know blocks: write pyrealloc()")
+__compiletime_error("kvrealloc() does not know blocks: keep it in a file of its own")
 void *pyalloc_refuses_kvrealloc(void);
 
 #define kfree_rcu(...)			pyalloc_refuses_kfree_rcu()

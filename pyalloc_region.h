@@ -30,10 +30,9 @@ static bool region_idle(const struct py_region *region)
 /* Gives @node one more, if it can. May sleep, but does not reclaim its pages. */
 static void region_create(struct pyheap_node *node)
 {
-	struct py_region *region = kmalloc(sizeof(*region), GFP_KERNEL |
-							    __GFP_NOWARN);
-	struct page **page = kvmalloc_array(PY_REGION_MAPPED, sizeof(*page),
-					    GFP_KERNEL | __GFP_NOWARN);
+	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+	struct py_region *region = kmalloc(sizeof(*region), gfp);
+	struct page **page = kvmalloc_array(PY_REGION_MAPPED, sizeof(*page), gfp);
 	unsigned long flags;
 	unsigned int n = 0;
 
@@ -157,8 +156,8 @@ static bool region_pending(const struct pyheap_node *node)
 
 /*
  * Frees the regions of @node without an arena in use but for @nr_keep, among which
- * is any other with an arena to give; and makes one that an atomic caller missed. May
- * sleep. Returns pages freed.
+ * is any other with an arena to give; and makes one that an atomic caller missed, unless
+ * none is to be kept. May sleep. Returns pages freed.
  */
 static unsigned long regions_tend(struct pyheap_node *node, unsigned int nr_keep)
 {
@@ -187,7 +186,7 @@ static unsigned long regions_tend(struct pyheap_node *node, unsigned int nr_keep
 		pages += PY_REGION_PAGES;
 		cond_resched();
 	}
-	if (make)
+	if (make && nr_keep)
 		region_create(node);
 	return pages;
 }

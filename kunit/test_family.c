@@ -293,7 +293,11 @@ static void rcu_frees_many(struct kunit *test)
 static void rcu_frees_without_a_head(struct kunit *test)
 {
 	void *small = py_get(8, GFP_KERNEL), *large = py_get(5000, GFP_KERNEL);
+	struct py_item *item = vmalloc(SZ_64K);
 
+	KUNIT_ASSERT_NOT_NULL(test, item);
+	pyfree_rcu(item, rcu);
+	pyfree_rcu_mightsleep(vmalloc(SZ_64K));
 	pyfree_rcu_mightsleep(small);
 	pyfree_rcu_mightsleep(large);
 	pyfree_rcu_mightsleep(NULL);
@@ -377,6 +381,37 @@ static void device_resizes_its_memory(struct kunit *test)
 	p = devm_pyrealloc(dev, p, 0, GFP_KERNEL);
 	KUNIT_EXPECT_PTR_EQ(test, (void *)p, ZERO_SIZE_PTR);
 	py_device_go(dev, group);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
+struct py_witness {
+	struct kunit *test;
+	u64 in_use;		/* blocks, when the witness was released */
+};
+
+static void py_witness_look(void *arg)
+{
+	struct py_witness *witness = arg;
+
+	witness->in_use = py_in_use_all(py_walk(witness->test));
+}
+
+/* What came after it may use it until it is released itself. */
+static void device_releases_resized_memory_in_its_turn(struct kunit *test)
+{
+	struct py_witness witness = { .test = test };
+	void *group;
+	struct device *dev = py_device_new(test, &group);
+	void *p = devm_pyalloc(dev, 40, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_EQ(test, devm_add_action(dev, py_witness_look, &witness), 0);
+	p = devm_pyrealloc(dev, p, 100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p = devm_pyrealloc(dev, p, 300, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	py_device_go(dev, group);
+	KUNIT_EXPECT_EQ(test, witness.in_use, 1);
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
 }
 
@@ -477,6 +512,7 @@ static struct kunit_case py_family_cases[] = {
 	KUNIT_CASE(device_frees_when_it_goes),
 	KUNIT_CASE(device_has_arrays),
 	KUNIT_CASE(device_resizes_its_memory),
+	KUNIT_CASE(device_releases_resized_memory_in_its_turn),
 	KUNIT_CASE(device_takes_what_is_kmallocs),
 	KUNIT_CASE(mempool_is_served),
 	KUNIT_CASE(mempool_in_place_is_served),

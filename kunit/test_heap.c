@@ -349,6 +349,40 @@ static void limit_counts_what_kmalloc_serves(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
 }
 
+static void limit_that_was_lowered_lets_shrink(struct kunit *test)
+{
+	struct py_own *own = py_own(test, 0);
+	void *p = py_get_of(own, 16384, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	pyheap_set_limit(own->heap, 4096);
+	p = pyheap_realloc(own->heap, p, 8192, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, p);
+	KUNIT_EXPECT_NULL(test, py_get_of(own, 8, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+}
+
+static void impossible_sizes_count_for_nothing(struct kunit *test)
+{
+	static const size_t sizes[] = { KMALLOC_MAX_SIZE + 1, LONG_MAX, SIZE_MAX };
+	struct py_own *own = py_own(test, 0);
+	void *p = py_get_of(own, 1000, GFP_KERNEL);
+	size_t held = pyheap_held(own->heap);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t size = sizes[i];
+
+		OPTIMIZER_HIDE_VAR(size);
+		KUNIT_EXPECT_NULL(test, py_get_of(own, size, GFP_KERNEL | __GFP_NOWARN));
+		KUNIT_EXPECT_NULL(test, pyheap_realloc(own->heap, p, size,
+						       GFP_KERNEL | __GFP_NOWARN));
+		KUNIT_EXPECT_EQ(test, pyheap_held(own->heap), held);
+	}
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+}
+
 static void resized_it_keeps_its_contents(struct kunit *test)
 {
 	struct py_own *own = py_own(test, 0);
@@ -479,6 +513,23 @@ static void single_pages_are_there_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
 }
 
+/* A region that an atomic caller missed is not made for a heap that goes. */
+static void single_pages_go_with_the_heap(struct kunit *test)
+{
+	unsigned long before, regions = 16;
+	unsigned int i;
+
+	before = global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);
+	for (i = 0; i < regions; i++) {
+		struct py_own *own = py_own(test, PYHEAP_VMALLOC);
+
+		KUNIT_EXPECT_NOT_NULL(test, py_get_of(own, 64, GFP_ATOMIC));
+		KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+	}
+	KUNIT_EXPECT_LT(test, global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B),
+			before + regions * PY_REGION_ARENAS * PY_ARENA_PAGES / 2);
+}
+
 /* Who cannot wait is served by kmalloc(), and the reaper sees to it. */
 static void single_pages_are_mapped_by_who_may_sleep(struct kunit *test)
 {
@@ -571,12 +622,15 @@ static struct kunit_case py_heap_cases[] = {
 	KUNIT_CASE(flags_of_kmallocs_are_the_heaps_too),
 	KUNIT_CASE(limit_refuses),
 	KUNIT_CASE(limit_counts_what_kmalloc_serves),
+	KUNIT_CASE(limit_that_was_lowered_lets_shrink),
+	KUNIT_CASE(impossible_sizes_count_for_nothing),
 	KUNIT_CASE(resized_it_keeps_its_contents),
 	KUNIT_CASE(memory_of_others_is_refused),
 	KUNIT_CASE(empty_one_costs_little),
 	KUNIT_CASE(what_it_held_comes_back),
 	KUNIT_CASE(single_pages_look_like_an_arena),
 	KUNIT_CASE(single_pages_are_there_once),
+	KUNIT_CASE(single_pages_go_with_the_heap),
 	KUNIT_CASE(single_pages_are_mapped_by_who_may_sleep),
 	KUNIT_CASE(many_heaps_on_two_cpus),
 	{}

@@ -77,13 +77,35 @@ static void mempools_are_moved(struct kunit *test)
 	mempool_destroy(pool);
 }
 
+/* A kmem_cache stays what it is; its free is asked for by a name in parentheses. */
+static void caches_are_not_moved(struct kunit *test)
+{
+	struct kmem_cache *cache = kmem_cache_create("pyalloc_kunit", 40, 0, 0, NULL);
+	void *p, *q;
+
+	KUNIT_ASSERT_NOT_NULL(test, cache);
+	p = kmem_cache_alloc(cache, GFP_KERNEL);
+	q = kmem_cache_zalloc(cache, GFP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, p && !py_is_pooled(p));
+	KUNIT_EXPECT_TRUE(test, q && !memchr_inv(q, 0, 40));
+	if (p)
+		(kmem_cache_free)(cache, p);
+	if (q)
+		(kmem_cache_free)(cache, q);
+	kmem_cache_destroy(cache);
+}
+
 #ifdef DEFINE_FREE
 static void scopes_are_moved(struct kunit *test)
 {
 	{
 		void *p __free(kfree) = kmalloc(40, GFP_KERNEL);
+		void *q __free(kvfree) = kmalloc(40, GFP_KERNEL);
+		void *r __free(kvfree) = kvmalloc(SZ_64K, GFP_KERNEL);
+		void *s __free(kfree_sensitive) = kmalloc(40, GFP_KERNEL);
 
 		KUNIT_EXPECT_TRUE(test, py_is_pooled(p));
+		KUNIT_EXPECT_TRUE(test, py_is_pooled(q) && r && s);
 	}
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
 }
@@ -93,6 +115,7 @@ static struct kunit_case py_moved_cases[] = {
 	KUNIT_CASE(allocations_are_moved),
 	KUNIT_CASE(frees_are_moved),
 	KUNIT_CASE(mempools_are_moved),
+	KUNIT_CASE(caches_are_not_moved),
 #ifdef DEFINE_FREE
 	KUNIT_CASE(scopes_are_moved),
 #endif

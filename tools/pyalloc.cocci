@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 ///
 /// Writes pyalloc's names where a module says kmalloc's, as calls and as callbacks, and
-/// adds the include. Documentation/porting.rst says what to look at afterwards.
+/// adds the include. What cannot be moved by name gets a name that nothing has, and does not
+/// compile. Documentation/porting.rst says what to look at afterwards.
 ///
 //	spatch --sp-file tools/pyalloc.cocci --in-place DIRECTORY
 //
 // Options: --no-includes --include-headers
+
+// Of 6.1: with one argument it may sleep.
+@moved_headless@
+expression p;
+@@
+
+(
+- kfree_rcu(p)
++ pyfree_rcu_mightsleep(p)
+|
+- kvfree_rcu(p)
++ pyfree_rcu_mightsleep(p)
+)
 
 @moved@
 @@
@@ -61,6 +75,27 @@
 |
 - kfree_rcu_mightsleep
 + pyfree_rcu_mightsleep
+|
+- kvfree_rcu
++ pyfree_rcu
+|
+- kvfree_rcu_mightsleep
++ pyfree_rcu_mightsleep
+|
+- kfree_const
++ pyalloc_refuses_kfree_const
+|
+- kfree_rcu_nolock
++ pyalloc_refuses_kfree_rcu_nolock
+|
+- krealloc_node
++ pyalloc_refuses_krealloc_node
+|
+- krealloc_node_align
++ pyalloc_refuses_krealloc_node
+|
+- kvrealloc
++ pyalloc_refuses_kvrealloc
 |
 - kfree_nolock
 + pyfree_nolock
@@ -161,7 +196,7 @@ expression size, gfp, node;
 - kmalloc_nolock(size, gfp, node)
 + pyalloc_nolock(size, gfp)
 
-@depends on moved || moved_nolock@
+@depends on moved || moved_nolock || moved_headless@
 @@
 
   #include <linux/slab.h>
