@@ -178,6 +178,13 @@ static inline void py_shrinker_remove(struct shrinker *s)
 }
 #endif
 
+/* 6.10 knows from TP_STRUCT__entry what the string is. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define py_assign_str(field, src)	do { (void)(src); __assign_str(field); } while (0)
+#else
+#define py_assign_str(field, src)	__assign_str(field, src)
+#endif
+
 /* Before 7.3 nobody can free memory of vmalloc() under a spinlock. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
 #define py_kvfree_atomic	kvfree_atomic

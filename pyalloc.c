@@ -69,6 +69,9 @@
 #include "compat.h"
 #include "pyalloc_internal.h"
 
+#define CREATE_TRACE_POINTS
+#include "pyalloc_trace.h"
+
 /* ---- Tunable settings ------------------------------------------------- */
 
 struct py_param {
@@ -393,6 +396,66 @@ static void reaper_arm(void)
 #define PY_ANNOTATE	(IS_ENABLED(CONFIG_KASAN_GENERIC) || \
 			 IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 
+/*
+ * Is there more to do with a block than the fast paths do: wipe it, or tell of it? One
+ * look at one key for all of that.
+ */
+static DEFINE_STATIC_KEY_MAYBE(CONFIG_INIT_ON_ALLOC_DEFAULT_ON, py_alloc_extra);
+static DEFINE_STATIC_KEY_MAYBE(CONFIG_INIT_ON_FREE_DEFAULT_ON, py_free_extra);
+
+static __always_inline bool extra_on_alloc(gfp_t gfp)
+{
+	return PY_ANNOTATE ||
+	       static_branch_maybe(CONFIG_INIT_ON_ALLOC_DEFAULT_ON,
+				   &py_alloc_extra) ||
+	       (gfp & __GFP_ZERO);
+}
+
+static __always_inline bool extra_on_free(void)
+{
+	return PY_ANNOTATE ||
+	       static_branch_maybe(CONFIG_INIT_ON_FREE_DEFAULT_ON,
+				   &py_free_extra);
+}
+
+/* The keys begin as the kernel is configured, and shall be as it was booted. */
+static void __init extra_init(void)
+{
+	bool alloc = want_init_on_alloc(0), free = want_init_on_free();
+
+	if (alloc && !static_key_enabled(&py_alloc_extra))
+		static_branch_inc(&py_alloc_extra);
+	else if (!alloc && static_key_enabled(&py_alloc_extra))
+		static_branch_dec(&py_alloc_extra);
+	if (free && !static_key_enabled(&py_free_extra))
+		static_branch_inc(&py_free_extra);
+	else if (!free && static_key_enabled(&py_free_extra))
+		static_branch_dec(&py_free_extra);
+}
+
+/* Somebody begins to look at the tracepoints of each call, and ends. */
+int pyalloc_trace_alloc_on(void)
+{
+	static_branch_inc(&py_alloc_extra);
+	return 0;
+}
+
+void pyalloc_trace_alloc_off(void)
+{
+	static_branch_dec(&py_alloc_extra);
+}
+
+int pyalloc_trace_free_on(void)
+{
+	static_branch_inc(&py_free_extra);
+	return 0;
+}
+
+void pyalloc_trace_free_off(void)
+{
+	static_branch_dec(&py_free_extra);
+}
+
 /* Says whether KASAN, if there, thinks that the block is in use. */
 static bool block_in_use(const void *p)
 {
@@ -556,6 +619,7 @@ static unsigned long arena_free(struct py_arena *arena)
 	unsigned long pages = PY_ARENA_PAGES - hweight64(arena->gone);
 	unsigned int i;
 
+	trace_pyalloc_arena_gone(arena);
 	py_map_del(arena);
 	if (arena->region) {
 		region_put_arena(arena, false);
@@ -629,6 +693,7 @@ static struct py_arena *arena_alloc(struct pyheap_node *node, gfp_t gfp)
 		     PY_ARENA_POOLS * PY_POOL_SIZE, PY_KASAN_FREE, false);
 	if (!arena->region)
 		arena_book(arena, PY_ARENA_PAGES);
+	trace_pyalloc_arena_new(arena);
 	return arena;
 }
 
@@ -814,6 +879,7 @@ static unsigned long node_collect(struct pyheap_node *node)
 		arena_retire(arena, keep.value, &dead);
 	}
 	spin_unlock_irqrestore(&node->lock, flags);
+	trace_pyalloc_pool_gone(node, n);
 	if (back) {
 		for (last = back; last->next; last = last->next)
 			;
@@ -1368,6 +1434,29 @@ static void inbox_drain(struct py_cpu *c)
 
 /* ---- Allocate ------------------------------------------------------------ */
 
+static void *alloc_at(size_t size, gfp_t gfp, unsigned long ip);
+
+/*
+ * Who asked? To keep the address would cost the fast path an instruction. What it ends
+ * with is a jump, so that the function it jumps to returns to the caller itself; with
+ * frame pointers it is a call, and the caller one frame up. For such functions alone.
+ */
+#define PY_CALLER	0UL
+
+static __always_inline unsigned long call_site(unsigned long ip)
+{
+	void *here = IS_ENABLED(CONFIG_FRAME_POINTER) ?
+			__builtin_return_address(1) : __builtin_return_address(0);
+
+	return ip ?: (unsigned long)here;
+}
+
+/* For a function that ends with a jump itself. */
+static __always_inline unsigned long call_site_later(unsigned long ip)
+{
+	return IS_ENABLED(CONFIG_FRAME_POINTER) ? call_site(ip) : ip;
+}
+
 /* Makes the block at @p what its caller, who asked for @size bytes, gets. */
 static __always_inline void *block_init_nolock(void *p, unsigned int class,
 					       size_t size, gfp_t gfp)
@@ -1381,12 +1470,17 @@ static __always_inline void *block_init_nolock(void *p, unsigned int class,
 	return p;
 }
 
-static noinline void *block_init(void *p, unsigned int class, size_t size,
-				 gfp_t gfp)
+/*
+ * For a caller who asked from @ip. Here and below, what the caller passed comes first, in
+ * the registers where it is: the fast path need not move it out of the way.
+ */
+static noinline void *block_init(size_t size, gfp_t gfp, void *p,
+				 unsigned int class, unsigned long ip)
 {
 	p = block_init_nolock(p, class, size, gfp);
 	if (PY_ANNOTATE)
 		kmemleak_alloc(p, py_class_size(class), 1, gfp);
+	trace_pyalloc_alloc(call_site(ip), p, size, py_class_size(class), gfp);
 	return p;
 }
 
@@ -1468,7 +1562,8 @@ static struct py_large *large_take(struct pyheap *heap, const void *p)
 	return large;
 }
 
-static noinline void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
+static noinline void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
+				  unsigned long ip)
 {
 	size_t usable = kmalloc_size_roundup(size);
 	struct py_large *large;
@@ -1477,7 +1572,7 @@ static noinline void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
 		return kmalloc(size, gfp);	/* says no */
 	if (!heap_charge(heap, usable, gfp))
 		return alloc_refused(heap);
-	large = __pyalloc(sizeof(*large), gfp & ~(PY_GFP_KMALLOC | __GFP_ZERO));
+	large = alloc_at(sizeof(*large), gfp & ~(PY_GFP_KMALLOC | __GFP_ZERO), ip);
 	if (!large)
 		goto out_uncharge;
 	large->p = kmalloc(size, gfp);
@@ -1496,43 +1591,58 @@ out_uncharge:
 
 /*
  * What the fast path leaves to others is there twice: the default heap's need not be
- * told whose it is, which keeps its fast path short.
+ * told whose it is, nor who asked, which keeps its fast path short.
  */
-#define of_heap(heap, fn, ...)						\
-	((heap) == &py_default ? fn(__VA_ARGS__) :			\
-				 fn##_private(heap, __VA_ARGS__))
+#define of_heap(heap, ip, fn, ...)					\
+	((heap) == &py_default &&					\
+	 __builtin_constant_p((ip) == PY_CALLER) && (ip) == PY_CALLER ?	\
+		fn(__VA_ARGS__) : fn##_of(heap, ip, __VA_ARGS__))
+
+static __always_inline void *fall_through_for(struct pyheap *heap,
+					      unsigned long ip, size_t size,
+					      gfp_t gfp, enum py_reason why)
+{
+	void *p;
+
+	count_fall(heap, size, why);
+	p = heap_private(heap) ? large_alloc(heap, size, gfp, ip) :
+				 kmalloc(size, gfp);
+	trace_pyalloc_fall(ip, p, size, gfp, why);
+	return p;
+}
 
 static noinline void *fall_through(size_t size, gfp_t gfp, enum py_reason why)
 {
-	count_fall(&py_default, size, why);
-	return kmalloc(size, gfp);
+	return fall_through_for(&py_default, call_site(PY_CALLER), size, gfp,
+				why);
 }
 
-static noinline void *fall_through_private(struct pyheap *heap, size_t size,
-					   gfp_t gfp, enum py_reason why)
+static noinline void *fall_through_of(struct pyheap *heap, unsigned long ip,
+				      size_t size, gfp_t gfp,
+				      enum py_reason why)
 {
-	count_fall(heap, size, why);
-	return large_alloc(heap, size, gfp);
+	return fall_through_for(heap, call_site(ip), size, gfp, why);
 }
 
-static __always_inline void *alloc_nested_of(struct pyheap *heap, size_t size,
-					     gfp_t gfp)
+static __always_inline void *alloc_nested_for(struct pyheap *heap,
+					      unsigned long ip, size_t size,
+					      gfp_t gfp)
 {
 	if (in_task())
 		count_event(heap, PY_EV_BUSY_IN_TASK);
 	preempt_enable();
-	return of_heap(heap, fall_through, size, gfp, PY_FALL_NESTED);
+	return fall_through_of(heap, ip, size, gfp, PY_FALL_NESTED);
 }
 
 static noinline void *alloc_nested(size_t size, gfp_t gfp)
 {
-	return alloc_nested_of(&py_default, size, gfp);
+	return alloc_nested_for(&py_default, call_site(PY_CALLER), size, gfp);
 }
 
-static noinline void *alloc_nested_private(struct pyheap *heap, size_t size,
-					   gfp_t gfp)
+static noinline void *alloc_nested_of(struct pyheap *heap, unsigned long ip,
+				      size_t size, gfp_t gfp)
 {
-	return alloc_nested_of(heap, size, gfp);
+	return alloc_nested_for(heap, call_site(ip), size, gfp);
 }
 
 /* Has the current pool, whose list is empty, no virgin blocks either? */
@@ -1585,7 +1695,8 @@ static unsigned int heap_charge_pools(struct pyheap *heap, unsigned int want,
 
 /* Takes pools from the node, in a "busy" section makes them ours, and goes on. */
 static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
-				      size_t size, gfp_t gfp)
+				      size_t size, gfp_t gfp,
+				      unsigned long ip)
 {
 	struct pyheap_node *node = heap->node[numa_mem_id()];
 	unsigned int want = clamp_t(unsigned int, PY_TAKE_BLOCKS /
@@ -1598,6 +1709,7 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 	void *block;
 	u64 taken;
 
+	ip = call_site(ip);
 	/* What just came back is better than what was never used. */
 	if (!llist_empty(&node->back))
 		node_collect(node);
@@ -1610,7 +1722,8 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 		taken = node_take(node, want, most, &arena);
 	heap_uncharge(heap, (most - hweight64(taken)) * PY_POOL_SIZE);
 	if (!taken)
-		return of_heap(heap, fall_through, size, gfp, why);
+		return fall_through_of(heap, ip, size, gfp, why);
+	trace_pyalloc_pool_new(node, hweight64(taken));
 
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
@@ -1619,20 +1732,21 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 	if (WARN_ON_ONCE(!busy_trylock(c))) {
 		for (; taken; taken &= taken - 1)
 			pool_to_unused(&arena->pool[__ffs64(taken)]);
-		return of_heap(heap, alloc_nested, size, gfp);
+		return alloc_nested_of(heap, ip, size, gfp);
 	}
 	for (; taken; taken &= ~BIT_ULL(fls64(taken) - 1))
 		pool_to_spare(c, hc, &arena->pool[fls64(taken) - 1]);
 	block = alloc_local(c, hc, class);
 	busy_unlock(c);
 	preempt_enable();
-	return block_init(block, class, size, gfp);
+	return block_init(size, gfp, block, class, ip);
 }
 
 /* The current pool's list is empty. Ends the caller's "busy" section. */
-static __always_inline void *alloc_slow_of(struct pyheap *heap,
-					   unsigned int class, size_t size,
-					   gfp_t gfp)
+static __always_inline void *alloc_slow_for(struct pyheap *heap,
+					    unsigned long ip,
+					    unsigned int class, size_t size,
+					    gfp_t gfp)
 {
 	struct py_cpu *c = this_cpu_ptr(&py_cpu);
 	struct pyheap_cpu *hc = heap_here(heap, c);
@@ -1643,22 +1757,22 @@ static __always_inline void *alloc_slow_of(struct pyheap *heap,
 	busy_unlock(c);
 	preempt_enable();
 	if (unlikely(!block))
-		return alloc_from_node(heap, class, size, gfp);
-	if (PY_ANNOTATE || want_init_on_alloc(gfp))
-		return block_init(block, class, size, gfp);
+		return alloc_from_node(heap, class, size, gfp, ip);
+	if (extra_on_alloc(gfp))
+		return block_init(size, gfp, block, class, ip);
 	return block;
 }
 
-static noinline void *alloc_slow(unsigned int class, size_t size, gfp_t gfp)
+static noinline void *alloc_slow(size_t size, gfp_t gfp, unsigned int class)
 {
-	return alloc_slow_of(&py_default, class, size, gfp);
+	return alloc_slow_for(&py_default, call_site_later(PY_CALLER), class,
+			      size, gfp);
 }
 
-static noinline void *alloc_slow_private(struct pyheap *heap,
-					 unsigned int class, size_t size,
-					 gfp_t gfp)
+static noinline void *alloc_slow_of(struct pyheap *heap, unsigned long ip,
+				    size_t size, gfp_t gfp, unsigned int class)
 {
-	return alloc_slow_of(heap, class, size, gfp);
+	return alloc_slow_for(heap, call_site(ip), class, size, gfp);
 }
 
 /* @heap's current pool on this CPU, which is @c. [] would be UBSAN's. */
@@ -1674,7 +1788,8 @@ static __always_inline struct py_pool *cur_here(struct pyheap *heap,
 /* The fast path. @init is @gfp, or 0 if that is known not to have __GFP_ZERO. */
 static __always_inline void *alloc_block(struct pyheap *heap,
 					 unsigned long class, size_t size,
-					 gfp_t gfp, gfp_t init)
+					 gfp_t gfp, gfp_t init,
+					 unsigned long ip)
 {
 	struct py_cpu *c;
 	struct py_pool *pool;
@@ -1685,63 +1800,59 @@ static __always_inline void *alloc_block(struct pyheap *heap,
 	c = this_cpu_ptr(&py_cpu);
 	token = here_get(c, token);
 	if (unlikely(token == PY_BUSY))
-		return of_heap(heap, alloc_nested, size, gfp);
+		return of_heap(heap, ip, alloc_nested, size, gfp);
 	here_take(c);
 	pool = cur_here(heap, c, class);
 	block = pool->free;
 	if (unlikely(!block))
-		return of_heap(heap, alloc_slow, class, size, gfp);
+		return of_heap(heap, ip, alloc_slow, size, gfp, class);
 	pool->free = here_code(c, block, *(void **)block);
 	pool->left++;
 	here_put(c, token);
 	preempt_enable();
-	if (PY_ANNOTATE || want_init_on_alloc(init))
-		return block_init(block, class, size, gfp);
+	if (extra_on_alloc(init))
+		return block_init(size, gfp, block, class, ip);
 	return block;
 }
 
-static __always_inline void *alloc_flagged_of(struct pyheap *heap,
-					      unsigned long class, size_t size,
-					      gfp_t gfp)
+static __always_inline void *alloc_flagged_for(struct pyheap *heap,
+					       unsigned long ip,
+					       unsigned long class, size_t size,
+					       gfp_t gfp)
 {
 	if (gfp & PY_GFP_KMALLOC)
-		return of_heap(heap, fall_through, size, gfp, PY_FALL_GFP);
-	return alloc_block(heap, class, size, gfp, gfp);
+		return of_heap(heap, ip, fall_through, size, gfp, PY_FALL_GFP);
+	return alloc_block(heap, class, size, gfp, gfp, ip);
 }
 
-static noinline void *alloc_flagged(unsigned long class, size_t size, gfp_t gfp)
+static noinline void *alloc_flagged(size_t size, gfp_t gfp, unsigned long class)
 {
-	return alloc_flagged_of(&py_default, class, size, gfp);
+	return alloc_flagged_for(&py_default, call_site_later(PY_CALLER), class,
+				 size, gfp);
 }
 
-static noinline void *alloc_flagged_private(struct pyheap *heap,
-					    unsigned long class, size_t size,
-					    gfp_t gfp)
+static noinline void *alloc_flagged_of(struct pyheap *heap, unsigned long ip,
+				       size_t size, gfp_t gfp,
+				       unsigned long class)
 {
-	return alloc_flagged_of(heap, class, size, gfp);
+	return alloc_flagged_for(heap, call_site(ip), class, size, gfp);
 }
 
 /* One test for all flags that mean more work; then it is known there is none. */
 static __always_inline void *heap_alloc(struct pyheap *heap,
 					unsigned long class, size_t size,
-					gfp_t gfp)
+					gfp_t gfp, unsigned long ip)
 {
 	if (IS_ENABLED(CONFIG_LOCKDEP) || IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
 		might_alloc(gfp);
 	if (unlikely(gfp & (PY_GFP_KMALLOC | __GFP_ZERO)))
-		return of_heap(heap, alloc_flagged, class, size, gfp);
-	return alloc_block(heap, class, size, gfp, 0);
+		return of_heap(heap, ip, alloc_flagged, size, gfp, class);
+	return alloc_block(heap, class, size, gfp, 0, ip);
 }
 
-/* For pyalloc(): the class is known when it is compiled. */
-void *__pyalloc_class(unsigned long class, size_t size, gfp_t gfp)
-{
-	return heap_alloc(&py_default, class, size, gfp);
-}
-EXPORT_SYMBOL_GPL(__pyalloc_class);
-
-/* For pyalloc(): any size. */
-void *__pyalloc(size_t size, gfp_t gfp)
+/* Any size. */
+static __always_inline void *heap_alloc_any(struct pyheap *heap, size_t size,
+					    gfp_t gfp, unsigned long ip)
 {
 	unsigned long class = size - 1;
 
@@ -1749,11 +1860,30 @@ void *__pyalloc(size_t size, gfp_t gfp)
 	if (unlikely(class >= PYALLOC_MAX)) {
 		if (!size)
 			return ZERO_SIZE_PTR;
-		return fall_through(size, gfp, PY_FALL_SIZE);
+		return of_heap(heap, ip, fall_through, size, gfp, PY_FALL_SIZE);
 	}
 	class /= PYALLOC_ALIGN;
 	OPTIMIZER_HIDE_VAR(class);
-	return heap_alloc(&py_default, class, size, gfp);
+	return heap_alloc(heap, class, size, gfp, ip);
+}
+
+/* For functions that allocate for their callers. */
+static noinline void *alloc_at(size_t size, gfp_t gfp, unsigned long ip)
+{
+	return heap_alloc_any(&py_default, size, gfp, ip);
+}
+
+/* For pyalloc(): the class is known when it is compiled. */
+void *__pyalloc_class(size_t size, gfp_t gfp, unsigned long class)
+{
+	return heap_alloc(&py_default, class, size, gfp, PY_CALLER);
+}
+EXPORT_SYMBOL_GPL(__pyalloc_class);
+
+/* For pyalloc(): any size. */
+void *__pyalloc(size_t size, gfp_t gfp)
+{
+	return heap_alloc_any(&py_default, size, gfp, PY_CALLER);
 }
 EXPORT_SYMBOL_GPL(__pyalloc);
 
@@ -1913,10 +2043,11 @@ static noinline void free_kmalloc(const void *p)
 	kfree(p);
 }
 
-static noinline void free_checked(void *block)
+static noinline void free_checked(void *block, unsigned long ip)
 {
 	struct pyheap *heap = py_arena_of(block)->heap;
 
+	trace_pyalloc_free(ip, block);
 	if (block_exit(block)) {
 		block_free(block);
 		return;
@@ -1942,8 +2073,8 @@ void pyfree(const void *p)
 	preempt_disable();
 	if (unlikely(!py_entry_has(entry, p)))
 		return free_kmalloc(p);
-	if (PY_ANNOTATE || want_init_on_free())
-		return free_checked((void *)p);
+	if (extra_on_free())
+		return free_checked((void *)p, _RET_IP_);
 	block_free((void *)p);
 }
 EXPORT_SYMBOL_GPL(pyfree);
@@ -1990,7 +2121,7 @@ EXPORT_SYMBOL_GPL(pyalloc_size_roundup);
 /* Resizes a block of @heap that has @size usable bytes. */
 static __always_inline void *block_resize(struct pyheap *heap, const void *p,
 					  size_t size, size_t new_size,
-					  gfp_t gfp)
+					  gfp_t gfp, unsigned long ip)
 {
 	void *new;
 
@@ -2001,10 +2132,12 @@ static __always_inline void *block_resize(struct pyheap *heap, const void *p,
 		if (want_init_on_alloc(gfp))
 			memset((void *)p + new_size, 0, size - new_size);
 		block_open((void *)p, size, new_size);
+		trace_pyalloc_realloc(ip, p, p, new_size, gfp);
 		return (void *)p;
 	}
-	new = heap_private(heap) ? pyheap_alloc(heap, new_size, gfp) :
-				   pyalloc(new_size, gfp);
+	new = heap_private(heap) ? heap_alloc_any(heap, new_size, gfp, ip) :
+				   alloc_at(new_size, gfp, ip);
+	trace_pyalloc_realloc(ip, p, new, new_size, gfp);
 	if (!new)
 		return NULL;
 	block_open((void *)p, size, size);
@@ -2030,17 +2163,21 @@ static __always_inline void *block_resize(struct pyheap *heap, const void *p,
 void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 {
 	size_t size;
+	void *new;
 
 	if (ZERO_OR_NULL_PTR(p))
-		return pyalloc(new_size, gfp);
+		return alloc_at(new_size, gfp, _RET_IP_);
 	if (!new_size) {
 		pyfree(p);
 		return ZERO_SIZE_PTR;
 	}
 	size = py_block_size(p);
-	if (!size)
-		return krealloc(p, new_size, gfp);
-	return block_resize(&py_default, p, size, new_size, gfp);
+	if (size)
+		return block_resize(&py_default, p, size, new_size, gfp,
+				    _RET_IP_);
+	new = krealloc(p, new_size, gfp);
+	trace_pyalloc_realloc(_RET_IP_, p, new, new_size, gfp);
+	return new;
 }
 EXPORT_SYMBOL_GPL(pyrealloc);
 
@@ -2075,13 +2212,18 @@ EXPORT_SYMBOL_GPL(pyfree_sensitive);
 /* For pyalloc_node(): one node that was chosen. */
 void *__pyalloc_node(size_t size, gfp_t gfp, int node)
 {
+	enum py_reason why;
+	void *p;
+
 	if (node == numa_mem_id() && !(gfp & __GFP_THISNODE))
-		return __pyalloc(size, gfp);
+		return alloc_at(size, gfp, _RET_IP_);
 	if (!size)
 		return ZERO_SIZE_PTR;
-	count_fall(&py_default, size, size > PYALLOC_MAX ? PY_FALL_SIZE :
-				      PY_FALL_NODE);
-	return kmalloc_node(size, gfp, node);
+	why = size > PYALLOC_MAX ? PY_FALL_SIZE : PY_FALL_NODE;
+	count_fall(&py_default, size, why);
+	p = kmalloc_node(size, gfp, node);
+	trace_pyalloc_fall(_RET_IP_, p, size, gfp, why);
+	return p;
 }
 EXPORT_SYMBOL_GPL(__pyalloc_node);
 
@@ -2127,23 +2269,25 @@ static __always_inline unsigned int alloc_run(unsigned int class,
 
 /* More than a run has, or than one may be; the first @n there are. */
 static noinline unsigned int alloc_runs(size_t size, gfp_t gfp, unsigned int nr,
-					void **p, unsigned int n)
+					void **p, unsigned int n,
+					unsigned long ip)
 {
-	bool init = PY_ANNOTATE || want_init_on_alloc(gfp);
+	bool init = extra_on_alloc(gfp);
 	bool pooled = size - 1 < PYALLOC_MAX && !(gfp & PY_GFP_KMALLOC);
 	unsigned int i, got;
 
 	for (i = 0; init && i < n; i++)
-		p[i] = block_init(p[i], PYALLOC_CLASS(size), size, gfp);
+		p[i] = block_init(size, gfp, p[i], PYALLOC_CLASS(size), ip);
 	while (n < nr) {
 		got = pooled ? alloc_run(PYALLOC_CLASS(size),
 					 min(nr - n, (unsigned int)PY_BATCH),
 					 p + n) : 0;
 		for (i = n; init && i < n + got; i++)
-			p[i] = block_init(p[i], PYALLOC_CLASS(size), size, gfp);
+			p[i] = block_init(size, gfp, p[i], PYALLOC_CLASS(size),
+					  ip);
 		n += got;
 		if (n < nr && got < PY_BATCH) {
-			p[n] = __pyalloc(size, gfp);
+			p[n] = alloc_at(size, gfp, ip);
 			if (!p[n]) {
 				pyfree_bulk(n, p);
 				return 0;
@@ -2176,9 +2320,9 @@ unsigned int pyalloc_bulk(size_t size, gfp_t gfp, unsigned int nr, void **p)
 	if (likely(size - 1 < PYALLOC_MAX && nr - 1 < PY_BATCH &&
 		   !(gfp & PY_GFP_KMALLOC)))
 		n = alloc_run(PYALLOC_CLASS(size), nr, p);
-	if (likely(n == nr && !PY_ANNOTATE && !want_init_on_alloc(gfp)))
+	if (likely(n == nr && !extra_on_alloc(gfp)))
 		return nr;
-	return alloc_runs(size, gfp, nr, p, n);
+	return alloc_runs(size, gfp, nr, p, n, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pyalloc_bulk);
 
@@ -2236,7 +2380,7 @@ static noinline void free_runs(unsigned int nr, void **p, unsigned int n)
 {
 	while (n < nr) {
 		pyfree(p[n++]);
-		if (n < nr && !PY_ANNOTATE && !want_init_on_free())
+		if (n < nr && !extra_on_free())
 			n += free_run(min(nr - n, (unsigned int)PY_BATCH), p + n);
 	}
 }
@@ -2254,7 +2398,7 @@ void pyfree_bulk(unsigned int nr, void **p)
 {
 	unsigned int n = 0;
 
-	if (likely(nr - 1 < PY_BATCH && !PY_ANNOTATE && !want_init_on_free()))
+	if (likely(nr - 1 < PY_BATCH && !extra_on_free()))
 		n = free_run(nr, p);
 	if (unlikely(n < nr))
 		free_runs(nr, p, n);
@@ -2308,12 +2452,19 @@ void *pyalloc_nolock(size_t size, gfp_t gfp)
 		return ZERO_SIZE_PTR;
 	if (size <= PYALLOC_MAX && !(gfp & PY_GFP_KMALLOC)) {
 		block = alloc_here(PYALLOC_CLASS(size));
-		if (block)
-			return block_init_nolock(block, PYALLOC_CLASS(size),
-						 size, gfp);
+		if (block) {
+			block = block_init_nolock(block, PYALLOC_CLASS(size),
+						  size, gfp);
+			trace_pyalloc_alloc(_RET_IP_, block, size,
+					    py_class_size(PYALLOC_CLASS(size)),
+					    gfp);
+			return block;
+		}
 	}
 	count_fall(&py_default, size, PY_FALL_NOLOCK);
-	return py_kmalloc_nolock(size, gfp);
+	block = py_kmalloc_nolock(size, gfp);
+	trace_pyalloc_fall(_RET_IP_, block, size, gfp, PY_FALL_NOLOCK);
+	return block;
 }
 EXPORT_SYMBOL_GPL(pyalloc_nolock);
 
@@ -2352,7 +2503,7 @@ void pyfree_nolock(const void *p)
 		return;
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
-	if (!PY_ANNOTATE && !want_init_on_free() && py_map_has(p) &&
+	if (!extra_on_free() && py_map_has(p) &&
 	    READ_ONCE(py_arena_of(p)->class[py_index_of(p)]) <
 	    PYALLOC_NR_CLASSES) {
 		done = true;
@@ -2698,6 +2849,7 @@ unsigned long pyalloc_trim(void)
 	pages = heaps_give_back(ULONG_MAX);
 	pages += heaps_tend(0);
 	up_read(&heaps_sem);
+	trace_pyalloc_trim(_RET_IP_, pages);
 	return pages;
 }
 EXPORT_SYMBOL_GPL(pyalloc_trim);
@@ -2992,6 +3144,7 @@ static int __init pyalloc_init(void)
 {
 	int err;
 
+	extra_init();
 	classes_init();
 	cpus_init();
 	py_reaper.kick = IRQ_WORK_INIT_HARD(reaper_kick);

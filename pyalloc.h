@@ -33,8 +33,8 @@ struct device;
 #define PYALLOC_CLASS(size)	(((unsigned int)(size) - 1) / PYALLOC_ALIGN)
 
 void *__pyalloc(size_t size, gfp_t gfp) __alloc_size(1) __malloc;
-void *__pyalloc_class(unsigned long class, size_t size, gfp_t gfp)
-	__alloc_size(2) __malloc;
+void *__pyalloc_class(size_t size, gfp_t gfp, unsigned long class)
+	__alloc_size(1) __malloc;
 
 /**
  * pyalloc() - allocate memory
@@ -61,7 +61,7 @@ void *pyalloc(size_t size, gfp_t gfp)
 	if (__builtin_constant_p(size) && size > PYALLOC_MAX)
 		return kmalloc(size, gfp);
 	if (__builtin_constant_p(size) && size)
-		return __pyalloc_class(PYALLOC_CLASS(size), size, gfp);
+		return __pyalloc_class(size, gfp, PYALLOC_CLASS(size));
 	return __pyalloc(size, gfp);
 }
 

@@ -8,6 +8,25 @@
 
 /* ---- Copies -------------------------------------------------------------------- */
 
+/* Call sites, here and below, are those of the functions that copy for others. */
+static void *copy_at(const void *src, size_t len, gfp_t gfp, unsigned long ip)
+{
+	void *p = alloc_at(len, gfp, ip);
+
+	return p ? memcpy(p, src, len) : NULL;
+}
+
+static char *copy_nul_at(const char *src, size_t len, gfp_t gfp, unsigned long ip)
+{
+	char *p = alloc_at(len + 1, gfp, ip);
+
+	if (p) {
+		memcpy(p, src, len);
+		p[len] = 0;
+	}
+	return p;
+}
+
 /**
  * pymemdup() - copy memory into new memory
  * @src: what is copied
@@ -21,9 +40,7 @@
  */
 void *pymemdup(const void *src, size_t len, gfp_t gfp)
 {
-	void *p = pyalloc(len, gfp);
-
-	return p ? memcpy(p, src, len) : NULL;
+	return copy_at(src, len, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pymemdup);
 
@@ -39,7 +56,7 @@ EXPORT_SYMBOL_GPL(pymemdup);
  */
 char *pystrdup(const char *s, gfp_t gfp)
 {
-	return s ? pymemdup_nul(s, strlen(s), gfp) : NULL;
+	return s ? copy_nul_at(s, strlen(s), gfp, _RET_IP_) : NULL;
 }
 EXPORT_SYMBOL_GPL(pystrdup);
 
@@ -57,13 +74,7 @@ EXPORT_SYMBOL_GPL(pystrdup);
  */
 char *pymemdup_nul(const char *src, size_t len, gfp_t gfp)
 {
-	char *p = src ? pyalloc(len + 1, gfp) : NULL;
-
-	if (p) {
-		memcpy(p, src, len);
-		p[len] = 0;
-	}
-	return p;
+	return src ? copy_nul_at(src, len, gfp, _RET_IP_) : NULL;
 }
 EXPORT_SYMBOL_GPL(pymemdup_nul);
 
@@ -81,7 +92,7 @@ EXPORT_SYMBOL_GPL(pymemdup_nul);
  */
 char *pystrndup(const char *s, size_t max, gfp_t gfp)
 {
-	return s ? pymemdup_nul(s, strnlen(s, max), gfp) : NULL;
+	return s ? copy_nul_at(s, strnlen(s, max), gfp, _RET_IP_) : NULL;
 }
 EXPORT_SYMBOL_GPL(pystrndup);
 
@@ -105,7 +116,7 @@ char *pyvasprintf(gfp_t gfp, const char *fmt, va_list ap)
 	va_copy(again, ap);
 	len = vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
-	p = pyalloc(len + 1, gfp);
+	p = alloc_at(len + 1, gfp, _RET_IP_);
 	if (p)
 		WARN_ONCE(vsnprintf(p, len + 1, fmt, ap) != len,
 			  "pyalloc: what \"%s\" shows has changed\n", fmt);
@@ -345,7 +356,7 @@ void *devm_pyalloc(struct device *dev, size_t size, gfp_t gfp)
 	block = devres_alloc(devm_block_release, sizeof(*block), gfp);
 	if (!block)
 		return NULL;
-	p = pyalloc(size, gfp);
+	p = alloc_at(size, gfp, _RET_IP_);
 	if (!p) {
 		devres_free(block);
 		return NULL;
@@ -421,7 +432,7 @@ EXPORT_SYMBOL_GPL(devm_pyfree);
  */
 void *mempool_pyalloc(gfp_t gfp, void *size)
 {
-	return pyalloc((size_t)size, gfp);
+	return alloc_at((size_t)size, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(mempool_pyalloc);
 

@@ -22,15 +22,7 @@
  */
 void *pyheap_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
 {
-	unsigned long class = size - 1;
-
-	/* 0 becomes the largest. */
-	if (unlikely(class >= PYALLOC_MAX)) {
-		if (!size)
-			return ZERO_SIZE_PTR;
-		return fall_through_private(heap, size, gfp, PY_FALL_SIZE);
-	}
-	return heap_alloc(heap, class / PYALLOC_ALIGN, size, gfp);
+	return heap_alloc_any(heap, size, gfp, PY_CALLER);
 }
 EXPORT_SYMBOL_GPL(pyheap_alloc);
 
@@ -116,7 +108,7 @@ void *pyheap_realloc(struct pyheap *heap, const void *p, size_t new_size,
 	unsigned int class;
 
 	if (ZERO_OR_NULL_PTR(p))
-		return pyheap_alloc(heap, new_size, gfp);
+		return heap_alloc_any(heap, new_size, gfp, _RET_IP_);
 	if (!new_size) {
 		pyheap_free(heap, p);
 		return ZERO_SIZE_PTR;
@@ -131,7 +123,8 @@ void *pyheap_realloc(struct pyheap *heap, const void *p, size_t new_size,
 		bad_free(heap, "free or resize of what is not this heap's");
 		return NULL;
 	}
-	return block_resize(heap, p, py_class_size(class), new_size, gfp);
+	return block_resize(heap, p, py_class_size(class), new_size, gfp,
+			    _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pyheap_realloc);
 

@@ -5,8 +5,8 @@
 # document. Exits with 0, 1 if a test failed, 4 if everything was skipped.
 
 cd "$(dirname "$0")" || exit 1
-[ $# -gt 0 ] || set -- load.sh debugfs.sh remote.sh contexts.sh heaps.sh busy.sh quiet.sh unload.sh \
-	wordcount.sh
+[ $# -gt 0 ] || set -- load.sh debugfs.sh remote.sh contexts.sh heaps.sh tracing.sh busy.sh quiet.sh \
+	unload.sh wordcount.sh
 
 echo "KTAP version 1"
 echo "1..$#"

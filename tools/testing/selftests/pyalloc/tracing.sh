@@ -1,0 +1,123 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The tracepoints: each tells what happened and who asked, and nothing when off.
+
+. "$(dirname "$0")/functions.sh"
+
+TRACING=/sys/kernel/tracing
+EVENTS=$TRACING/events/pyalloc
+
+# An emulated CPU may meet the breakpoint of an instruction that is patched too late.
+! grep -q 'QEMU TCG' /proc/cpuinfo || leave_out on_and_off_under_load
+
+[ -d "$TRACING/events" ] || skip_all "needs tracefs at $TRACING, with events"
+
+setup()
+{
+	load "$PYALLOC"
+	load "$TEST_PYALLOC"
+	echo >"$TRACING/trace"
+	echo 8192 >"$TRACING/buffer_size_kb"
+	echo 1 >"$TRACING/tracing_on"
+}
+
+# trace EVENT...: from now on
+trace()
+{
+	for event; do
+		echo 1 >"$EVENTS/$event/enable" || fail "$event cannot be switched on"
+	done
+}
+
+quiet()
+{
+	echo 0 >"$EVENTS/enable"
+}
+
+# told EVENT REGEX: how often
+told()
+{
+	grep -c " $1: .*$2" "$TRACING/trace"
+}
+
+test_each_allocation_and_free_is_told()
+{
+	trace pyalloc_alloc pyalloc_free
+	ask alloc 0 100 1000
+	ask free 0 1000
+	quiet
+	is "allocations" "$(told pyalloc_alloc \
+		'call_site=[a-z_]*+[^ ]* .test_pyalloc. .*bytes_req=100 bytes_alloc=104 gfp_flags=GFP_KERNEL heap=default')" 1000
+	is "frees" "$(told pyalloc_free 'call_site=[a-z_]*+[^ ]* .test_pyalloc. .*heap=default')" 1000
+	nothing_went_wrong
+}
+
+test_what_is_on_is_told_of_blocks_that_were_there()
+{
+	ask alloc 0 64 500
+	trace pyalloc_free
+	ask free 0 500
+	quiet
+	is "allocations" "$(told pyalloc_alloc '')" 0
+	is "frees" "$(told pyalloc_free 'call_site=[a-z_]*+[^ ]* .test_pyalloc. ')" 500
+}
+
+test_nothing_is_told_when_off()
+{
+	trace pyalloc_alloc pyalloc_free
+	quiet
+	ask alloc 0 64 500
+	ask free 0 500
+	is "events" "$(told 'pyalloc_[a-z_]*' '')" 0
+}
+
+test_falls_are_told_with_their_reason()
+{
+	trace pyalloc_fall
+	ask alloc 0 600 10
+	ask alloc 0 64 10 reserve
+	quiet
+	is "large ones" "$(told pyalloc_fall 'call_site=[a-z_]*+[^ ]* .test_pyalloc. .*bytes_req=600 .*reason=size')" 10
+	is "of reclaim" "$(told pyalloc_fall 'call_site=[a-z_]*+[^ ]* .test_pyalloc. .*bytes_req=64 .*reason=memory reserves')" 10
+	ask free 0 20
+}
+
+test_arenas_pools_and_trims_are_told()
+{
+	trace pyalloc_arena_new pyalloc_arena_gone pyalloc_pool_new pyalloc_pool_gone pyalloc_trim
+	ask alloc 0 512 2000
+	arenas=$(arenas)
+	ask free 0 2000
+	trims
+	quiet
+	is "arenas" "$(told pyalloc_arena_new 'heap=default')" "$arenas"
+	is "arenas gone" "$(told pyalloc_arena_gone 'heap=default')" "$arenas"
+	holds "pools" "$(told pyalloc_pool_new 'pools=.*heap=default')" -ge 10
+	holds "pools gone" "$(told pyalloc_pool_gone 'pools=.*heap=default')" -ge 1
+	is "trims" "$(told pyalloc_trim 'pages=[1-9]')" 1
+}
+
+test_on_and_off_under_load()
+{
+	ask storm "${STORM_MS:-3000}" &
+	while kill -0 $! 2>/dev/null; do
+		echo 1 >"$EVENTS/enable"
+		echo 0 >"$EVENTS/enable"
+	done
+	wait $! || fail "the storm"
+	quiet
+	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
+	nothing_went_wrong
+}
+
+test_no_address_is_told()
+{
+	trace pyalloc_alloc
+	ask alloc 0 64 10
+	quiet
+	! grep -E 'ptr=(0x)?ffff[0-9a-f]{12}' "$TRACING/trace" || fail "addresses are not hashed"
+	ask free 0 10
+}
+
+run_all
