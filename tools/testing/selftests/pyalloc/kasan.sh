@@ -8,7 +8,7 @@
 . "$(dirname "$0")/functions.sh"
 
 # shellcheck disable=SC2034 # for functions.sh
-EXPECTED='BUG: KASAN: .* in (peek|poke|py[a-z_]+|block_exit)\+|cut here|WARNING: .*pyalloc\.c:'
+EXPECTED='BUG: KASAN: .* in (peek|poke|py[a-z_]+|block_exit)(\.part\.0)?\+|cut here|WARNING: .*pyalloc\.c:'
 BAD_PYALLOC=$HERE/test_mod/bad_pyalloc.ko
 
 setup()
@@ -34,7 +34,7 @@ act()
 reported()
 {
 	act "$1"
-	said "BUG: KASAN: (slab-)?$2 in $3\\+"
+	said "BUG: KASAN: (slab-)?$2 in $3(\\.part\\.0)?\\+"
 	[ -z "${4-}" ] || said "$4 at addr "
 	is "reports" "$(log | grep -c 'BUG: KASAN')" 1
 }
