@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/functions.sh"
 
-HOG_MS=4000
+HOG_MS=10000
 
 # Fair tasks would get their 50 ms of each second otherwise. Away from the hog's CPU.
 setup()
@@ -26,9 +26,13 @@ teardown()
 	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
 }
 
+# An emulated CPU may not run for most of a second, if the host has other work.
+LIMIT=1
+! grep -q 'QEMU TCG' /proc/cpuinfo || LIMIT=3
+
 within_a_second()
 {
-	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
+	eventually "$LIMIT" all_came_back || fail "$(cat "$PY/stats")"
 	nothing_went_wrong
 }
 
