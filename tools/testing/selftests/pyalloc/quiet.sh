@@ -26,9 +26,10 @@ teardown()
 	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
 }
 
-# An emulated CPU may not run for most of a second, if the host has other work.
+# With PREEMPT_RT on an emulated machine that has other guests beside it, the reaper's worker
+# was seen not to run for more than a second. Whether the host is all of the reason is open.
 LIMIT=1
-! grep -q 'QEMU TCG' /proc/cpuinfo || LIMIT=3
+! realtime || ! grep -q 'QEMU TCG' /proc/cpuinfo || LIMIT=3
 
 within_a_second()
 {

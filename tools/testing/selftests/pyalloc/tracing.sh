@@ -7,6 +7,7 @@
 
 TRACING=/sys/kernel/tracing
 EVENTS=$TRACING/events/pyalloc
+BY_TEST='call_site=[a-z_]*+[^ ]* .test_pyalloc. '
 
 # An emulated CPU may meet the breakpoint of an instruction that is patched too late.
 ! grep -q 'QEMU TCG' /proc/cpuinfo || leave_out on_and_off_under_load
@@ -48,8 +49,8 @@ test_each_allocation_and_free_is_told()
 	ask free 0 1000
 	quiet
 	is "allocations" "$(told pyalloc_alloc \
-		'call_site=[a-z_]*+[^ ]* .test_pyalloc. .*bytes_req=100 bytes_alloc=104 gfp_flags=GFP_KERNEL heap=default')" 1000
-	is "frees" "$(told pyalloc_free 'call_site=[a-z_]*+[^ ]* .test_pyalloc. .*heap=default')" 1000
+		"$BY_TEST.*bytes_req=100 bytes_alloc=104 gfp_flags=GFP_KERNEL heap=default")" 1000
+	is "frees" "$(told pyalloc_free "$BY_TEST.*heap=default")" 1000
 	nothing_went_wrong
 }
 
@@ -60,7 +61,7 @@ test_what_is_on_is_told_of_blocks_that_were_there()
 	ask free 0 500
 	quiet
 	is "allocations" "$(told pyalloc_alloc '')" 0
-	is "frees" "$(told pyalloc_free 'call_site=[a-z_]*+[^ ]* .test_pyalloc. ')" 500
+	is "frees" "$(told pyalloc_free "$BY_TEST")" 500
 }
 
 test_nothing_is_told_when_off()
@@ -78,8 +79,8 @@ test_falls_are_told_with_their_reason()
 	ask alloc 0 600 10
 	ask alloc 0 64 10 reserve
 	quiet
-	is "large ones" "$(told pyalloc_fall 'call_site=[a-z_]*+[^ ]* .test_pyalloc. .*bytes_req=600 .*reason=size')" 10
-	is "of reclaim" "$(told pyalloc_fall 'call_site=[a-z_]*+[^ ]* .test_pyalloc. .*bytes_req=64 .*reason=memory reserves')" 10
+	is "large ones" "$(told pyalloc_fall "$BY_TEST.*bytes_req=600 .*reason=size")" 10
+	is "of reclaim" "$(told pyalloc_fall "$BY_TEST.*bytes_req=64 .*reason=memory reserves")" 10
 	ask free 0 20
 }
 

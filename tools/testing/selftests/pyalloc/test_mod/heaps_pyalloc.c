@@ -8,7 +8,6 @@
  *   limit NAME BYTES
  *   alloc NAME SIZE COUNT          SIZE is at least 16
  *   free NAME COUNT                the youngest COUNT of them
- *   cross NAME OTHER               free a block of OTHER as if it were NAME's: a bug
  *   destroy NAME
  *
  * The write fails as the call does, and with EIO if memory did not keep what was
@@ -128,10 +127,10 @@ static long own_free(struct own *own, u32 count)
 
 static long command(const char *line)
 {
-	char word[16], name[80] = "", other[NAME_MAX_HERE + 1];
+	char word[16], name[80] = "";
 	u32 size, count;
 	unsigned long bytes;
-	struct own *own, *that;
+	struct own *own;
 
 	if (sscanf(line, "%15s %79s", word, name) != 2)
 		return -EINVAL;
@@ -151,13 +150,6 @@ static long command(const char *line)
 		return own_alloc(own, size, count);
 	if (sscanf(line, "free %*s %u", &count) == 1)
 		return own_free(own, count);
-	if (sscanf(line, "cross %*s %63s", other) == 1) {
-		that = own_find(other);
-		if (!that || !that->youngest)
-			return -ENOENT;
-		pyheap_free(own->heap, that->youngest);
-		return 0;
-	}
 	return -EINVAL;
 }
 
