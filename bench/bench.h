@@ -38,6 +38,7 @@ struct slot {
 struct run {
 	enum kind kind;
 	size_t size;
+	unsigned int round;
 	unsigned int n;			/* operations */
 	struct kmem_cache *cache;
 	void **block;			/* n of them */

@@ -140,10 +140,9 @@ void bench_compare(const char *row, const loop_fn fns[NR_KINDS],
 		   struct run *run, u64 ops)
 {
 	u64 best[NR_KINDS];
-	unsigned int round;
 
 	memset(best, 0xff, sizeof(best));
-	for (round = 0; round < rounds && !bench_stopped(); round++) {
+	for (run->round = 0; run->round < rounds && !bench_stopped(); run->round++) {
 		for (run->kind = 0; run->kind < NR_KINDS; run->kind++) {
 			u64 start;
 
@@ -153,7 +152,7 @@ void bench_compare(const char *row, const loop_fn fns[NR_KINDS],
 			 * Elsewhere between two ticks each time: where time is
 			 * instructions, a tick may hit the same loop in all rounds.
 			 */
-			udelay(round * 370 % 1000);
+			udelay(run->round * 370 % 1000);
 			start = ktime_get_ns();
 			fns[run->kind](run);
 			best[run->kind] = min(best[run->kind],
