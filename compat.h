@@ -11,6 +11,7 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/kasan-checks.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/ratelimit.h>
@@ -213,6 +214,11 @@ static inline void py_shrinker_remove(struct shrinker *s)
 } while (0)
 #else
 #define py_hrtimer_setup	hrtimer_setup
+#endif
+
+/* Since 6.14 kthread_create_worker() leaves it to the caller to wake it. */
+#ifndef kthread_run_worker
+#define kthread_run_worker	kthread_create_worker
 #endif
 
 #endif /* PYALLOC_COMPAT_H */

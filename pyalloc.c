@@ -38,7 +38,7 @@
  * away: kmalloc() serves it, and what it frees goes to a list of its own. No
  * lock, no page allocation, no printk and no tracepoint under it.
  *
- * Lock order: CPU hotplug -> heaps_sem -> visit_mutex -> node->lock. The node
+ * Lock order: CPU hotplug -> heaps_sem -> node->lock. The node
  * lock is a leaf, as is a heap's; "busy" is never held when they are taken.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -53,6 +53,7 @@
 #include <linux/jump_label.h>
 #include <linux/kasan.h>
 #include <linux/kmemleak.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -193,11 +194,11 @@ static struct {
 	bool closing;			/* module exit: do not start any more */
 	struct irq_work kick;
 	struct hrtimer timer;
-	struct work_struct work;
-	struct workqueue_struct *wq;
+	struct kthread_worker *worker;	/* all visits */
+	struct kthread_work round;
+	struct work_struct collect;
+	struct workqueue_struct *wq;	/* what takes longer */
 } py_reaper;
-
-static DEFINE_MUTEX(visit_mutex);	/* one visit of the CPUs at a time */
 static struct shrinker *py_shrinker;
 static enum cpuhp_state py_cpuhp;
 
@@ -373,12 +374,12 @@ static size_t py_block_size(const void *p)
 
 /*
  * Call after something became pending. The barrier orders that before the look
- * at the flag, as reaper_work() clears the flag before it looks for something
+ * at the flag, as reaper_round() clears the flag before it looks for something
  * pending: one of the two sees the other.
  */
 static void reaper_arm(void)
 {
-	smp_mb();	/* pairs with reaper_work() */
+	smp_mb();	/* pairs with reaper_round() */
 	if (!READ_ONCE(py_reaper.armed) && !xchg(&py_reaper.armed, 1))
 		irq_work_queue(&py_reaper.kick);
 }
@@ -2610,12 +2611,39 @@ static void visit_ipi(void *arg)
 	smp_store_release(&c->visit_pending, 0);
 }
 
+/* Puts each pool in the inbox of a CPU that is gone into its owner's. */
+static void inbox_forward(struct py_cpu *dead)
+{
+	struct llist_node *node = llist_del_all(&dead->inbox), *next;
+	unsigned int i;
+
+	for (; node; node = next) {
+		struct py_arena *arena = inbox_entry(node, &i);
+
+		next = node->next;
+		count_event(arena->heap, PY_EV_FORWARD);
+		inbox_add(arena, i);
+	}
+}
+
+/* What is in the inboxes of CPUs that are gone. */
+static void inboxes_forward(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		if (!cpu_online(cpu))
+			inbox_forward(&per_cpu(py_cpu, cpu));
+}
+
 /*
  * Sends an interrupt to each CPU that has something pending, or to @all, and
  * waits for the answers, though not for ever: a CPU that does not answer is
- * left to the next round. Says if all have, and have done it. Workers would not
- * do: they starve behind SCHED_FIFO and must not run on isolated CPUs. No
- * hotplug lock: a CPU that goes away refuses or has answered.
+ * left to the next round. Says if all have, and have done it. Workers on these
+ * CPUs would not do: they starve behind SCHED_FIFO and must not run on isolated
+ * ones. No hotplug lock: a CPU that goes away refuses or has answered.
+ *
+ * Only on the reaper's thread: one visit of the CPUs at a time.
  */
 static bool visit_cpus(u8 what, bool all)
 {
@@ -2623,7 +2651,8 @@ static bool visit_cpus(u8 what, bool all)
 	unsigned int cpu;
 	bool waiting;
 
-	lockdep_assert_held(&visit_mutex);
+	if (what & PY_VISIT_DRAIN)
+		inboxes_forward();
 	for_each_online_cpu(cpu) {
 		struct py_cpu *c = &per_cpu(py_cpu, cpu);
 
@@ -2654,41 +2683,29 @@ static bool visit_cpus(u8 what, bool all)
 	return !waiting;
 }
 
-/* Puts each pool in the inbox of a CPU that is gone into its owner's. */
-static void inbox_forward(struct py_cpu *dead)
+/* A visit that somebody waits for. */
+struct py_visit {
+	struct kthread_work work;
+	u8 what;
+	bool answered;
+};
+
+static void visit_work(struct kthread_work *work)
 {
-	struct llist_node *node = llist_del_all(&dead->inbox), *next;
-	unsigned int i;
+	struct py_visit *v = container_of(work, struct py_visit, work);
 
-	for (; node; node = next) {
-		struct py_arena *arena = inbox_entry(node, &i);
-
-		next = node->next;
-		count_event(arena->heap, PY_EV_FORWARD);
-		inbox_add(arena, i);
-	}
+	v->answered = visit_cpus(v->what, true);
 }
 
-/* What is in the inboxes of CPUs that are gone. */
-static void inboxes_forward(void)
+/* Visits all CPUs, on the reaper's thread: the caller may be kept from running. */
+static bool visit_wait_for(u8 what)
 {
-	unsigned int cpu;
+	struct py_visit v = { .what = what };
 
-	for_each_possible_cpu(cpu)
-		if (!cpu_online(cpu))
-			inbox_forward(&per_cpu(py_cpu, cpu));
-}
-
-/* Both passes: what is in the outboxes fills the inboxes. @how: AGE or ALL. */
-static void visit_all(u8 how)
-{
-	bool all = how & PY_VISIT_ALL;
-
-	mutex_lock(&visit_mutex);
-	visit_cpus(PY_VISIT_FLUSH, all);
-	inboxes_forward();
-	visit_cpus(PY_VISIT_DRAIN | how, all);
-	mutex_unlock(&visit_mutex);
+	kthread_init_work(&v.work, visit_work);
+	kthread_queue_work(py_reaper.worker, &v.work);
+	kthread_flush_work(&v.work);
+	return v.answered;
 }
 
 /* Until no CPU has a visit to answer. */
@@ -2735,23 +2752,29 @@ static unsigned long heaps_tend(unsigned int nr_keep)
 	return pages;
 }
 
-static bool anything_pending(void)
+static bool anything_to_collect(void)
 {
 	struct pyheap *heap;
-	unsigned int cpu;
 	bool any = false;
 	int nid;
 
 	rcu_read_lock();
-
-	for_each_possible_cpu(cpu)
-		any |= cpu_pending(&per_cpu(py_cpu, cpu), PY_VISIT_FLUSH |
-				   PY_VISIT_DRAIN | PY_VISIT_AGE);
 	for_each_heap(heap)
 		for_each_node(nid)
 			any |= !llist_empty(&heap->node[nid]->back) ||
 			       region_pending(heap->node[nid]);
 	rcu_read_unlock();
+	return any;
+}
+
+static bool anything_pending(void)
+{
+	bool any = anything_to_collect();
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		any |= cpu_pending(&per_cpu(py_cpu, cpu), PY_VISIT_FLUSH |
+				   PY_VISIT_DRAIN | PY_VISIT_AGE);
 	return any;
 }
 
@@ -2768,7 +2791,7 @@ static void reaper_queue(void)
 
 static enum hrtimer_restart reaper_wake(struct hrtimer *timer)
 {
-	queue_work(py_reaper.wq, &py_reaper.work);
+	kthread_queue_work(py_reaper.worker, &py_reaper.round);
 	return HRTIMER_NORESTART;
 }
 
@@ -2778,14 +2801,22 @@ static void reaper_kick(struct irq_work *work)
 	reaper_queue();
 }
 
-/* One round. On an unbound worker, so on a housekeeping CPU. */
-static void reaper_work(struct work_struct *work)
+/* Puts the pools that were handed back into their arenas. May take long. */
+static void reaper_collect(struct work_struct *work)
 {
-	visit_all(PY_VISIT_AGE);
 	down_read(&heaps_sem);
 	heaps_collect();
 	heaps_tend(1);
 	up_read(&heaps_sem);
+}
+
+/* One round: what is in the outboxes fills the inboxes. */
+static void reaper_round(struct kthread_work *work)
+{
+	visit_cpus(PY_VISIT_FLUSH, false);
+	visit_cpus(PY_VISIT_DRAIN | PY_VISIT_AGE, false);
+	if (anything_to_collect())
+		queue_work(py_reaper.wq, &py_reaper.collect);
 
 	if (!anything_pending()) {
 		WRITE_ONCE(py_reaper.armed, 0);
@@ -2794,6 +2825,56 @@ static void reaper_work(struct work_struct *work)
 			return;
 	}
 	reaper_queue();
+}
+
+/*
+ * A thread, and one that any SCHED_FIFO task goes before but no other: a worker
+ * of a workqueue that is woken on the CPU of a SCHED_FIFO task stays there until
+ * the load is balanced. What it does takes microseconds a CPU; collecting, which
+ * may take milliseconds, is left to a workqueue.
+ */
+static int __init reaper_start(void)
+{
+	py_reaper.kick = IRQ_WORK_INIT_HARD(reaper_kick);
+	py_hrtimer_setup(&py_reaper.timer, reaper_wake, CLOCK_MONOTONIC,
+			 HRTIMER_MODE_REL_HARD);
+	kthread_init_work(&py_reaper.round, reaper_round);
+	INIT_WORK(&py_reaper.collect, reaper_collect);
+	/* Two: the reaper does not wait for grace periods. */
+	py_reaper.wq = alloc_workqueue("pyalloc", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				       2);
+	if (!py_reaper.wq)
+		return -ENOMEM;
+	py_reaper.worker = kthread_run_worker(0, "pyalloc_reaper");
+	if (IS_ERR(py_reaper.worker)) {
+		destroy_workqueue(py_reaper.wq);
+		return PTR_ERR(py_reaper.worker);
+	}
+	sched_set_fifo_low(py_reaper.worker->task);
+	return 0;
+}
+
+/*
+ * No round is queued any more, and none runs. What ran when "closing" was set
+ * may have started the timer, and that has queued a last round, which starts
+ * nothing.
+ */
+static void reaper_stop(void)
+{
+	WRITE_ONCE(py_reaper.closing, true);
+	smp_mb();	/* before a look at whether the kick is queued */
+	irq_work_sync(&py_reaper.kick);
+	kthread_cancel_work_sync(&py_reaper.round);
+	hrtimer_cancel(&py_reaper.timer);
+	kthread_cancel_work_sync(&py_reaper.round);
+	cancel_work_sync(&py_reaper.collect);
+	visit_wait();
+}
+
+static void reaper_exit(void)
+{
+	kthread_destroy_worker(py_reaper.worker);
+	destroy_workqueue(py_reaper.wq);
 }
 
 /* ---- Trim and the shrinker -------------------------------------------------- */
@@ -2844,7 +2925,8 @@ unsigned long pyalloc_trim(void)
 	unsigned long pages;
 
 	might_sleep();
-	visit_all(PY_VISIT_ALL);
+	visit_wait_for(PY_VISIT_FLUSH);
+	visit_wait_for(PY_VISIT_DRAIN | PY_VISIT_ALL);
 	down_read(&heaps_sem);
 	pages = heaps_give_back(ULONG_MAX);
 	pages += heaps_tend(0);
@@ -3124,22 +3206,6 @@ static void cpus_init(void)
 	}
 }
 
-/*
- * The reaper's work is not queued any more, and does not run. What ran when
- * "closing" was set may have started the timer, and that has queued the work:
- * a last round, which starts nothing.
- */
-static void reaper_stop(void)
-{
-	WRITE_ONCE(py_reaper.closing, true);
-	smp_mb();	/* before a look at whether the kick is queued */
-	irq_work_sync(&py_reaper.kick);
-	cancel_work_sync(&py_reaper.work);
-	hrtimer_cancel(&py_reaper.timer);
-	cancel_work_sync(&py_reaper.work);
-	visit_wait();
-}
-
 static int __init pyalloc_init(void)
 {
 	int err;
@@ -3147,20 +3213,14 @@ static int __init pyalloc_init(void)
 	extra_init();
 	classes_init();
 	cpus_init();
-	py_reaper.kick = IRQ_WORK_INIT_HARD(reaper_kick);
-	py_hrtimer_setup(&py_reaper.timer, reaper_wake, CLOCK_MONOTONIC,
-			 HRTIMER_MODE_REL_HARD);
-	INIT_WORK(&py_reaper.work, reaper_work);
 	py_rcu.kick = IRQ_WORK_INIT_HARD(rcu_kick);
 	INIT_WORK(&py_rcu.work, rcu_work);
-	/* Two: the reaper does not wait for grace periods. */
-	py_reaper.wq = alloc_workqueue("pyalloc", WQ_UNBOUND | WQ_MEM_RECLAIM,
-				       2);
-	if (!py_reaper.wq)
-		return -ENOMEM;
+	err = reaper_start();
+	if (err)
+		return err;
 	err = map_init();
 	if (err)
-		goto out_wq;
+		goto out_reaper;
 	py_default.flags = source ? PYHEAP_VMALLOC : 0;
 	err = heap_init(&py_default);
 	if (err)
@@ -3189,8 +3249,8 @@ out_heap:
 	heap_exit(&py_default);
 out_map:
 	kvfree(py_map.arena);
-out_wq:
-	destroy_workqueue(py_reaper.wq);
+out_reaper:
+	reaper_exit();
 	return err;
 }
 
@@ -3243,7 +3303,7 @@ static void __exit pyalloc_exit(void)
 	rcu_barrier();
 	heap_exit(&py_default);
 	kvfree(py_map.arena);
-	destroy_workqueue(py_reaper.wq);
+	reaper_exit();
 }
 
 module_init(pyalloc_init);

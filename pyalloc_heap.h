@@ -254,15 +254,12 @@ static bool heap_in_transit(struct pyheap *heap)
  */
 static void heap_settle(struct pyheap *heap)
 {
-	mutex_lock(&visit_mutex);
-	while (!visit_cpus(PY_VISIT_FLUSH, true))
+	while (!visit_wait_for(PY_VISIT_FLUSH))
 		cond_resched();
 	while (heap_in_transit(heap)) {
-		inboxes_forward();
-		visit_cpus(PY_VISIT_DRAIN, true);
+		visit_wait_for(PY_VISIT_DRAIN);
 		cond_resched();
 	}
-	mutex_unlock(&visit_mutex);
 }
 
 /* Blocks that somebody has. */

@@ -67,10 +67,11 @@ test_the_outbox_of_an_isolated_cpu_that_is_busy()
 test_the_reaper_does_not_work_there()
 {
 	tracing=$DEBUGFS/tracing
-	event=$tracing/events/workqueue/workqueue_execute_start/enable
-	[ -w "$event" ] || skip "needs tracepoints"
+	event=$tracing/events/sched/sched_switch
+	[ -w "$event/enable" ] || skip "needs tracepoints"
 	busy_user
-	echo 1 >"$event"
+	echo 'next_comm == "pyalloc_reaper"' >"$event/filter"
+	echo 1 >"$event/enable"
 	ask alloc 0 64 10
 	ask alloc "$cpu" 64 10
 	ask free "$cpu" 10
@@ -78,11 +79,11 @@ test_the_reaper_does_not_work_there()
 	# Nothing may be left to do at once: its next round comes all the same.
 	sleep 1
 	within_a_second
-	echo 0 >"$event"
-	ran=$(sed -n 's/^.* \[\([0-9]*\)\] .*function reaper_work.*$/\1/p' "$tracing/trace")
-	matches "CPUs of the reaper's worker" "$ran" '^[0-9]+$'
+	echo 0 >"$event/enable"
+	ran=$(sed -n 's/^.* \[\([0-9]*\)\] .*sched_switch: .*$/\1/p' "$tracing/trace")
+	matches "CPUs of the reaper" "$ran" '^[0-9]+$'
 	for there in $ran; do
-		holds "the CPU of the reaper's worker" "$there" -ne "$cpu"
+		holds "the CPU of the reaper" "$there" -ne "$cpu"
 	done
 }
 
