@@ -38,7 +38,7 @@
  * away: kmalloc() serves it, and what it frees goes to a list of its own. No
  * lock, no page allocation, no printk and no tracepoint under it.
  *
- * Lock order: CPU hotplug -> heaps_sem -> node->lock. The node
+ * Lock order: CPU hotplug -> heaps_sem -> visit_mutex -> node->lock. The node
  * lock is a leaf, as is a heap's; "busy" is never held when they are taken.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -59,6 +59,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
+#include <linux/rtmutex.h>
 #include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
@@ -194,11 +195,17 @@ static struct {
 	bool closing;			/* module exit: do not start any more */
 	struct irq_work kick;
 	struct hrtimer timer;
-	struct kthread_worker *worker;	/* all visits */
+	struct kthread_worker *worker;
 	struct kthread_work round;
 	struct work_struct collect;
 	struct workqueue_struct *wq;	/* what takes longer */
 } py_reaper;
+
+/*
+ * One visit of the CPUs at a time. The reaper lends its priority to who makes one,
+ * and may be kept from running by a task of a priority between.
+ */
+static DEFINE_RT_MUTEX(visit_mutex);
 static struct shrinker *py_shrinker;
 static enum cpuhp_state py_cpuhp;
 
@@ -2642,8 +2649,6 @@ static void inboxes_forward(void)
  * left to the next round. Says if all have, and have done it. Workers on these
  * CPUs would not do: they starve behind SCHED_FIFO and must not run on isolated
  * ones. No hotplug lock: a CPU that goes away refuses or has answered.
- *
- * Only on the reaper's thread: one visit of the CPUs at a time.
  */
 static bool visit_cpus(u8 what, bool all)
 {
@@ -2651,6 +2656,7 @@ static bool visit_cpus(u8 what, bool all)
 	unsigned int cpu;
 	bool waiting;
 
+	lockdep_assert_held(&visit_mutex);
 	if (what & PY_VISIT_DRAIN)
 		inboxes_forward();
 	for_each_online_cpu(cpu) {
@@ -2683,29 +2689,15 @@ static bool visit_cpus(u8 what, bool all)
 	return !waiting;
 }
 
-/* A visit that somebody waits for. */
-struct py_visit {
-	struct kthread_work work;
-	u8 what;
-	bool answered;
-};
-
-static void visit_work(struct kthread_work *work)
+/* Both passes: what is in the outboxes fills the inboxes. @how: AGE or ALL. */
+static void visit_all(u8 how)
 {
-	struct py_visit *v = container_of(work, struct py_visit, work);
+	bool all = how & PY_VISIT_ALL;
 
-	v->answered = visit_cpus(v->what, true);
-}
-
-/* Visits all CPUs, on the reaper's thread: the caller may be kept from running. */
-static bool visit_wait_for(u8 what)
-{
-	struct py_visit v = { .what = what };
-
-	kthread_init_work(&v.work, visit_work);
-	kthread_queue_work(py_reaper.worker, &v.work);
-	kthread_flush_work(&v.work);
-	return v.answered;
+	rt_mutex_lock(&visit_mutex);
+	visit_cpus(PY_VISIT_FLUSH, all);
+	visit_cpus(PY_VISIT_DRAIN | how, all);
+	rt_mutex_unlock(&visit_mutex);
 }
 
 /* Until no CPU has a visit to answer. */
@@ -2810,11 +2802,10 @@ static void reaper_collect(struct work_struct *work)
 	up_read(&heaps_sem);
 }
 
-/* One round: what is in the outboxes fills the inboxes. */
+/* One round. */
 static void reaper_round(struct kthread_work *work)
 {
-	visit_cpus(PY_VISIT_FLUSH, false);
-	visit_cpus(PY_VISIT_DRAIN | PY_VISIT_AGE, false);
+	visit_all(PY_VISIT_AGE);
 	if (anything_to_collect())
 		queue_work(py_reaper.wq, &py_reaper.collect);
 
@@ -2925,8 +2916,7 @@ unsigned long pyalloc_trim(void)
 	unsigned long pages;
 
 	might_sleep();
-	visit_wait_for(PY_VISIT_FLUSH);
-	visit_wait_for(PY_VISIT_DRAIN | PY_VISIT_ALL);
+	visit_all(PY_VISIT_ALL);
 	down_read(&heaps_sem);
 	pages = heaps_give_back(ULONG_MAX);
 	pages += heaps_tend(0);

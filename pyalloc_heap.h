@@ -254,12 +254,14 @@ static bool heap_in_transit(struct pyheap *heap)
  */
 static void heap_settle(struct pyheap *heap)
 {
-	while (!visit_wait_for(PY_VISIT_FLUSH))
+	rt_mutex_lock(&visit_mutex);
+	while (!visit_cpus(PY_VISIT_FLUSH, true))
 		cond_resched();
 	while (heap_in_transit(heap)) {
-		visit_wait_for(PY_VISIT_DRAIN);
+		visit_cpus(PY_VISIT_DRAIN, true);
 		cond_resched();
 	}
+	rt_mutex_unlock(&visit_mutex);
 }
 
 /* Blocks that somebody has. */

@@ -374,7 +374,7 @@ struct py_cpu {
 	/* Pools of this CPU with chains that others freed. */
 	struct llist_head inbox ____cacheline_aligned;
 
-	/* The reaper's visits; those of trim, too. */
+	/* The reaper's and trim's visits: under their mutex. */
 	call_single_data_t csd;
 	u8 visit_what;
 	u8 visit_pending;	/* cleared by the CPU when it is done */
