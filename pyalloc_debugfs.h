@@ -131,7 +131,6 @@ static void walk_arena(struct py_walk *walk)
 	walk->stats->arenas++;
 	walk->stats->headers++;
 	walk->todo = GENMASK_ULL(PY_ARENA_POOLS, 1);
-	cpus_read_lock();
 	while (walk->todo) {
 		for (rest = walk->todo; rest; rest &= rest - 1) {
 			unsigned int i = __ffs64(rest);
@@ -155,22 +154,10 @@ static void walk_arena(struct py_walk *walk)
 		}
 		cond_resched();
 	}
-	cpus_read_unlock();
 }
 
-/**
- * pyheap_walk() - count what a heap has, by looking at all of it
- * @heap: the heap
- * @stats: filled in
- *
- * Each pool is counted once, as its owner sees it between two operations, so
- * that pyheap_stats_total() equals the size of the arenas at any time. Blocks
- * that move meanwhile may be seen in transit and at home, or not at all. No
- * CPU is held up for longer than it takes to count PY_WALK_BLOCKS.
- *
- * Context: May sleep; takes the CPU hotplug lock.
- */
-void pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
+/* As pyheap_walk(), with the CPU hotplug lock. */
+static void heap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 {
 	struct py_walk walk = { .heap = heap, .stats = stats };
 	unsigned int cpu, i, j;
@@ -180,10 +167,8 @@ void pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 	memset(stats, 0, sizeof(*stats));
 	while ((walk.arena = arena_next(heap, walk.arena)))
 		walk_arena(&walk);
-	cpus_read_lock();
 	for_each_online_cpu(cpu)
 		walk_on(cpu, walk_outbox, &walk);
-	cpus_read_unlock();
 
 	/* A block may have been allocated and freed again after its pool. */
 	for (i = 0; i < PYALLOC_NR_CLASSES; i++)
@@ -219,7 +204,53 @@ void pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 	stats->large_bytes = heap->large_bytes;
 	spin_unlock_irqrestore(&heap->lock, flags);
 }
+
+/**
+ * pyheap_walk() - count what a heap has, by looking at all of it
+ * @heap: the heap
+ * @stats: filled in
+ *
+ * Each pool is counted once, as its owner sees it between two operations, so
+ * that pyheap_stats_total() equals the size of the arenas at any time. Blocks
+ * that move meanwhile may be seen in transit and at home, or not at all. No
+ * CPU is held up for longer than it takes to count PY_WALK_BLOCKS.
+ *
+ * Context: May sleep; takes the CPU hotplug lock.
+ */
+void pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats)
+{
+	cpus_read_lock();
+	heap_walk(heap, stats);
+	cpus_read_unlock();
+}
 EXPORT_SYMBOL_INTERNAL(pyheap_walk);
+
+/* The bytes of all classes together. */
+struct py_class_bytes {
+	u64 used;
+	u64 avail;
+	u64 transit;
+	u64 virgin;
+	u64 tails;		/* in no block */
+};
+
+static struct py_class_bytes class_bytes(const struct pyheap_stats *stats)
+{
+	struct py_class_bytes b = {};
+	unsigned int i;
+
+	for (i = 0; i < PYALLOC_NR_CLASSES; i++) {
+		const struct py_class_stats *s = &stats->class[i];
+		unsigned int size = py_class_size(i);
+
+		b.used += (s->handed_out - s->transit) * size;
+		b.avail += s->free * size;
+		b.transit += s->transit * size;
+		b.virgin += s->virgin * size;
+		b.tails += s->pools * py_class_tail(i);
+	}
+	return b;
+}
 
 /* ---- debugfs --------------------------------------------------------------------- */
 
@@ -289,34 +320,23 @@ static void show_classes(struct seq_file *m, const struct pyheap_stats *stats)
 
 static void show_ledgers(struct seq_file *m, const struct pyheap_stats *stats)
 {
-	u64 used = 0, avail = 0, transit = 0, virgin = 0, tails = 0;
-	unsigned int i;
+	const struct py_class_bytes b = class_bytes(stats);
 
-	for (i = 0; i < PYALLOC_NR_CLASSES; i++) {
-		const struct py_class_stats *s = &stats->class[i];
-		unsigned int size = py_class_size(i);
-
-		used += (s->handed_out - s->transit) * size;
-		avail += s->free * size;
-		transit += s->transit * size;
-		virgin += s->virgin * size;
-		tails += s->pools * py_class_tail(i);
-	}
 	show_ledger(m, "# arenas allocated total", stats->arenas_total);
 	show_ledger(m, "# arenas reclaimed", stats->arenas_reclaimed);
 	show_ledger(m, "# arenas highwater mark", stats->arenas_highwater);
 	show_ledger(m, "# arenas allocated current", stats->arenas);
 	show_product(m, stats->arenas, "arenas", PY_ARENA_SIZE);
 	seq_putc(m, '\n');
-	show_ledger(m, "# bytes in allocated blocks", used);
-	show_ledger(m, "# bytes in available blocks", avail);
-	show_ledger(m, "# bytes in in-transit blocks", transit);
-	show_ledger(m, "# bytes in virgin blocks", virgin);
+	show_ledger(m, "# bytes in allocated blocks", b.used);
+	show_ledger(m, "# bytes in available blocks", b.avail);
+	show_ledger(m, "# bytes in in-transit blocks", b.transit);
+	show_ledger(m, "# bytes in virgin blocks", b.virgin);
 	show_product(m, stats->unused, "unused pools", PY_POOL_SIZE);
 	show_product(m, stats->gone, "pools given back", PY_POOL_SIZE);
 	show_ledger(m, "# bytes lost to arena headers",
 		    stats->headers * PY_POOL_SIZE);
-	show_ledger(m, "# bytes lost to quantization", tails);
+	show_ledger(m, "# bytes lost to quantization", b.tails);
 	show_ledger(m, "Total", pyheap_stats_total(stats));
 	seq_printf(m, "The total %s what the arenas have.\n\n",
 		   pyheap_stats_total(stats) == stats->arenas * PY_ARENA_SIZE ?
@@ -406,32 +426,44 @@ static char pool_char(const struct py_arena *arena, unsigned int i)
 			 9U);
 }
 
+static void show_pools(struct seq_file *m, const struct py_arena *arena)
+{
+	unsigned int i;
+
+	for (i = 0; i < PY_ARENA_PAGES; i++)
+		seq_putc(m, pool_char(arena, i));
+}
+
 static int arenas_show(struct seq_file *m, void *unused)
 {
 	struct pyheap *heap = m->private;
 	struct py_arena *arena = NULL;
-	unsigned int i, n = 0;
+	unsigned int n = 0;
 
 	seq_puts(m, "One line an arena, one character a page:\n"
 		    "  H header   . unused   : unused, kept by a CPU   - given back\n"
 		    "  0-9 tenths of the blocks in use   # full\n\n");
 	while ((arena = arena_next(heap, arena))) {
 		seq_printf(m, "%6u node %d ", n++, arena->node->nid);
-		for (i = 0; i < PY_ARENA_PAGES; i++)
-			seq_putc(m, pool_char(arena, i));
+		show_pools(m, arena);
 		seq_putc(m, '\n');
 		cond_resched();
 	}
 	return 0;
 }
 
+/* Room for the map of a heap. */
+static size_t arenas_room(struct pyheap *heap)
+{
+	return atomic_long_read(&heap->arenas) * 2 * PY_ARENA_PAGES;
+}
+
 static int arenas_open(struct inode *inode, struct file *file)
 {
 	struct pyheap *heap = inode->i_private;
-	long arenas = atomic_long_read(&heap->arenas);
 
 	return single_open_size(file, arenas_show, heap,
-				SZ_4K + arenas * 2 * PY_ARENA_PAGES);
+				SZ_4K + arenas_room(heap));
 }
 
 static const struct file_operations arenas_fops = {
