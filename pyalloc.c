@@ -64,6 +64,7 @@
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/topology.h>
+#include <linux/utsname.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 #include <linux/workqueue.h>
@@ -3046,6 +3047,7 @@ static int py_cpu_dead(unsigned int cpu)
 }
 
 #include "pyalloc_debugfs.h"
+#include "pyalloc_json.h"
 
 /* ---- A heap begins and ends ------------------------------------------------------- */
 

@@ -495,6 +495,8 @@ static const struct file_operations trim_fops = {
 	.write = trim_write,
 };
 
+static const struct file_operations json_fops;	/* pyalloc_json.h */
+
 static struct dentry *py_debugfs_heaps;
 
 /* A heap's own files. */
@@ -515,6 +517,8 @@ static void debugfs_add(void)
 {
 	py_default.debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	heap_debugfs_files(&py_default);
+	debugfs_create_file("stats.json", 0400, py_default.debugfs, NULL,
+			    &json_fops);
 	debugfs_create_file("trim", 0200, py_default.debugfs, NULL, &trim_fops);
 	py_fault_debugfs(&py_fail, py_default.debugfs);
 	py_debugfs_heaps = debugfs_create_dir("heaps", py_default.debugfs);

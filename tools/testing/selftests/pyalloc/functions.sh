@@ -19,6 +19,7 @@ TREE=${PYALLOC_TREE:-$(cd "$HERE/../../../.." && pwd)}
 PYALLOC=$TREE/pyalloc.ko
 TEST_PYALLOC=$HERE/test_mod/test_pyalloc.ko
 STRESS_PYALLOC=$HERE/test_mod/stress_pyalloc.ko
+HEAPS_PYALLOC=$HERE/test_mod/heaps_pyalloc.ko
 WORDCOUNT=$TREE/samples/wordcount/wordcount.ko
 WORDCOUNT_KMALLOC=$TREE/samples/wordcount/wordcount_kmalloc.ko
 
@@ -297,6 +298,21 @@ need_cpus()
 realtime()
 {
 	uname -v | grep -qw PREEMPT_RT
+}
+
+#
+# heaps_pyalloc
+#
+
+# tell COMMAND: to the module
+tell()
+{
+	echo "$*" >"$DEBUGFS/heaps_pyalloc"
+}
+
+heap()
+{
+	tell "$@" || fail "heaps_pyalloc: '$*' failed"
 }
 
 #

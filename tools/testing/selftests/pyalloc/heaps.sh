@@ -5,7 +5,6 @@
 
 . "$(dirname "$0")/functions.sh"
 
-HEAPS_PYALLOC=$HERE/test_mod/heaps_pyalloc.ko
 LEFTOVERS=heaps_pyalloc
 
 setup()
@@ -19,17 +18,6 @@ teardown()
 	unload heaps_pyalloc
 	unload pyalloc
 	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
-}
-
-# tell COMMAND: of the module
-tell()
-{
-	echo "$*" >"$DEBUGFS/heaps_pyalloc"
-}
-
-heap()
-{
-	tell "$@" || fail "heaps_pyalloc: '$*' failed"
 }
 
 cannot()

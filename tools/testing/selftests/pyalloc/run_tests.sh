@@ -5,7 +5,7 @@
 # document. Exits with 0, 1 if a test failed, 4 if everything was skipped.
 
 cd "$(dirname "$0")" || exit 1
-[ $# -gt 0 ] || set -- load.sh debugfs.sh remote.sh contexts.sh heaps.sh tracing.sh busy.sh quiet.sh \
+[ $# -gt 0 ] || set -- load.sh debugfs.sh json.sh remote.sh contexts.sh heaps.sh tracing.sh busy.sh quiet.sh \
 	unload.sh wordcount.sh
 
 echo "KTAP version 1"
