@@ -63,6 +63,7 @@
 #include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
+#include <linux/static_call.h>
 #include <linux/topology.h>
 #include <linux/utsname.h>
 #include <linux/vmalloc.h>
@@ -76,12 +77,6 @@
 #include "pyalloc_trace.h"
 
 /* ---- Tunable settings ------------------------------------------------- */
-
-struct py_param {
-	unsigned int value;
-	unsigned int min;
-	unsigned int max;
-};
 
 static int py_param_set(const char *val, const struct kernel_param *kp)
 {
@@ -105,10 +100,11 @@ static int py_param_get(char *buf, const struct kernel_param *kp)
 	return sysfs_emit(buf, "%u\n", param->value);
 }
 
-static const struct kernel_param_ops py_param_ops = {
+const struct kernel_param_ops py_param_ops = {
 	.set = py_param_set,
 	.get = py_param_get,
 };
+EXPORT_SYMBOL_INTERNAL(py_param_ops);
 
 /* At most 400: a block freed anywhere must be free memory within a second. */
 static struct py_param reap_ms = { .value = 250, .min = 10, .max = 400 };
@@ -405,65 +401,7 @@ static void reaper_arm(void)
 #define PY_ANNOTATE	(IS_ENABLED(CONFIG_KASAN_GENERIC) || \
 			 IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 
-/*
- * Is there more to do with a block than the fast paths do: wipe it, or tell of it? One
- * look at one key for all of that.
- */
-static DEFINE_STATIC_KEY_MAYBE(CONFIG_INIT_ON_ALLOC_DEFAULT_ON, py_alloc_extra);
-static DEFINE_STATIC_KEY_MAYBE(CONFIG_INIT_ON_FREE_DEFAULT_ON, py_free_extra);
-
-static __always_inline bool extra_on_alloc(gfp_t gfp)
-{
-	return PY_ANNOTATE ||
-	       static_branch_maybe(CONFIG_INIT_ON_ALLOC_DEFAULT_ON,
-				   &py_alloc_extra) ||
-	       (gfp & __GFP_ZERO);
-}
-
-static __always_inline bool extra_on_free(void)
-{
-	return PY_ANNOTATE ||
-	       static_branch_maybe(CONFIG_INIT_ON_FREE_DEFAULT_ON,
-				   &py_free_extra);
-}
-
-/* The keys begin as the kernel is configured, and shall be as it was booted. */
-static void __init extra_init(void)
-{
-	bool alloc = want_init_on_alloc(0), free = want_init_on_free();
-
-	if (alloc && !static_key_enabled(&py_alloc_extra))
-		static_branch_inc(&py_alloc_extra);
-	else if (!alloc && static_key_enabled(&py_alloc_extra))
-		static_branch_dec(&py_alloc_extra);
-	if (free && !static_key_enabled(&py_free_extra))
-		static_branch_inc(&py_free_extra);
-	else if (!free && static_key_enabled(&py_free_extra))
-		static_branch_dec(&py_free_extra);
-}
-
-/* Somebody begins to look at the tracepoints of each call, and ends. */
-int pyalloc_trace_alloc_on(void)
-{
-	static_branch_inc(&py_alloc_extra);
-	return 0;
-}
-
-void pyalloc_trace_alloc_off(void)
-{
-	static_branch_dec(&py_alloc_extra);
-}
-
-int pyalloc_trace_free_on(void)
-{
-	static_branch_inc(&py_free_extra);
-	return 0;
-}
-
-void pyalloc_trace_free_off(void)
-{
-	static_branch_dec(&py_free_extra);
-}
+#include "pyalloc_watch.h"
 
 /* Says whether KASAN, if there, thinks that the block is in use. */
 static bool block_in_use(const void *p)
@@ -1486,10 +1424,11 @@ static __always_inline void *block_init_nolock(void *p, unsigned int class,
 static noinline void *block_init(size_t size, gfp_t gfp, void *p,
 				 unsigned int class, unsigned long ip)
 {
+	ip = call_site(ip);
 	p = block_init_nolock(p, class, size, gfp);
 	if (PY_ANNOTATE)
 		kmemleak_alloc(p, py_class_size(class), 1, gfp);
-	trace_pyalloc_alloc(call_site(ip), p, size, py_class_size(class), gfp);
+	tell_alloc(ip, p, size, py_class_size(class), gfp);
 	return p;
 }
 
@@ -1584,6 +1523,7 @@ static noinline void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 	large = alloc_at(sizeof(*large), gfp & ~(PY_GFP_KMALLOC | __GFP_ZERO), ip);
 	if (!large)
 		goto out_uncharge;
+	prof_free(large);		/* is ours, not the caller's */
 	large->p = kmalloc(size, gfp);
 	if (!large->p)
 		goto out_free;
@@ -1616,7 +1556,7 @@ static __always_inline void *fall_through_for(struct pyheap *heap,
 	count_fall(heap, size, why);
 	p = heap_private(heap) ? large_alloc(heap, size, gfp, ip) :
 				 kmalloc(size, gfp);
-	trace_pyalloc_fall(ip, p, size, gfp, why);
+	tell_fall(ip, p, size, gfp, why);
 	return p;
 }
 
@@ -1955,7 +1895,7 @@ static noinline void free_elsewhere(void *p)
 	if (unlikely(class >= PYALLOC_NR_CLASSES)) {
 		preempt_enable();
 		if (class == PY_CLASS_GONE)
-			kfree(p);
+			kfree_told(p);
 		else
 			bad_free(heap, class == PY_CLASS_HEADER ?
 				 "free of an arena's header" :
@@ -2049,15 +1989,16 @@ static __always_inline void block_free(void *block)
 static noinline void free_kmalloc(const void *p)
 {
 	preempt_enable();
-	kfree(p);
+	kfree_told(p);
 }
 
 static noinline void free_checked(void *block, unsigned long ip)
 {
 	struct pyheap *heap = py_arena_of(block)->heap;
 
+	prof_free(block);
 	trace_pyalloc_free(ip, block);
-	if (block_exit(block)) {
+	if (!exit_on_free() || block_exit(block)) {
 		block_free(block);
 		return;
 	}
@@ -2078,7 +2019,7 @@ void pyfree(const void *p)
 	struct py_arena **entry = py_map_entry(p);
 
 	if (unlikely(!py_entry_has(entry, p)))	/* NULL and ZERO_SIZE_PTR too */
-		return kfree(p);
+		return static_call(py_kfree)(p);
 	preempt_disable();
 	if (unlikely(!py_entry_has(entry, p)))
 		return free_kmalloc(p);
@@ -2141,6 +2082,8 @@ static __always_inline void *block_resize(struct pyheap *heap, const void *p,
 		if (want_init_on_alloc(gfp))
 			memset((void *)p + new_size, 0, size - new_size);
 		block_open((void *)p, size, new_size);
+		prof_free(p);
+		prof_alloc(ip, p, new_size, size);
 		trace_pyalloc_realloc(ip, p, p, new_size, gfp);
 		return (void *)p;
 	}
@@ -2184,7 +2127,7 @@ void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 	if (size)
 		return block_resize(&py_default, p, size, new_size, gfp,
 				    _RET_IP_);
-	new = krealloc(p, new_size, gfp);
+	new = krealloc_told(_RET_IP_, p, new_size, gfp);
 	trace_pyalloc_realloc(_RET_IP_, p, new, new_size, gfp);
 	return new;
 }
@@ -2203,6 +2146,7 @@ void pyfree_sensitive(const void *p)
 	size_t size = py_block_size(p);
 
 	if (!size) {
+		prof_free(p);
 		kfree_sensitive(p);
 		return;
 	}
@@ -2231,7 +2175,7 @@ void *__pyalloc_node(size_t size, gfp_t gfp, int node)
 	why = size > PYALLOC_MAX ? PY_FALL_SIZE : PY_FALL_NODE;
 	count_fall(&py_default, size, why);
 	p = kmalloc_node(size, gfp, node);
-	trace_pyalloc_fall(_RET_IP_, p, size, gfp, why);
+	tell_fall(_RET_IP_, p, size, gfp, why);
 	return p;
 }
 EXPORT_SYMBOL_GPL(__pyalloc_node);
@@ -2464,15 +2408,14 @@ void *pyalloc_nolock(size_t size, gfp_t gfp)
 		if (block) {
 			block = block_init_nolock(block, PYALLOC_CLASS(size),
 						  size, gfp);
-			trace_pyalloc_alloc(_RET_IP_, block, size,
-					    py_class_size(PYALLOC_CLASS(size)),
-					    gfp);
+			tell_alloc(_RET_IP_, block, size,
+				   py_class_size(PYALLOC_CLASS(size)), gfp);
 			return block;
 		}
 	}
 	count_fall(&py_default, size, PY_FALL_NOLOCK);
 	block = py_kmalloc_nolock(size, gfp);
-	trace_pyalloc_fall(_RET_IP_, block, size, gfp, PY_FALL_NOLOCK);
+	tell_fall(_RET_IP_, block, size, gfp, PY_FALL_NOLOCK);
 	return block;
 }
 EXPORT_SYMBOL_GPL(pyalloc_nolock);

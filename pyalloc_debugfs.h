@@ -434,6 +434,71 @@ static void show_pools(struct seq_file *m, const struct py_arena *arena)
 		seq_putc(m, pool_char(arena, i));
 }
 
+/* What in an arena is in use, from as far away. */
+static void arena_look(const struct py_arena *arena, struct py_arena_info *info)
+{
+	unsigned int i;
+
+	for (i = 1; i < PY_ARENA_PAGES; i++) {
+		unsigned int class = READ_ONCE(arena->class[i]), n;
+		struct py_pool pool = {
+			.left = READ_ONCE(arena->pool[i].left),
+			.state = READ_ONCE(arena->pool[i].state),
+		};
+
+		info->pages -= class == PY_CLASS_GONE;
+		if (class >= PYALLOC_NR_CLASSES || pool.state == PY_POOL_SPARE)
+			continue;
+		n = pool_count(&pool, class);
+		n -= min(n, py_chain_count(READ_ONCE(arena->remote[i])));
+		info->blocks += n;
+		info->bytes += n * py_class_size(class);
+	}
+}
+
+/**
+ * pyheap_arenas() - look at all arenas
+ * @fn: gets what there is to know of one; a value other than 0 ends it
+ * @arg: for @fn
+ *
+ * The arena stays while @fn looks at it. What other CPUs change meanwhile is seen
+ * as before or after.
+ *
+ * Context: May sleep.
+ * Return: What @fn returned last; 0 without an arena.
+ */
+int pyheap_arenas(int (*fn)(const struct py_arena_info *info, void *arg),
+		  void *arg)
+{
+	struct pyheap *heap;
+	int ret = 0;
+
+	down_read(&heaps_sem);
+	for_each_heap(heap) {
+		struct py_arena *arena = NULL;
+
+		while (!ret && (arena = arena_next(heap, arena))) {
+			struct py_arena_info info = {
+				.arena = arena,
+				.heap = py_heap_name(heap),
+				.node = arena->node->nid,
+				.pages = PY_ARENA_PAGES,
+			};
+
+			arena_look(arena, &info);
+			ret = fn(&info, arg);
+			cond_resched();
+		}
+		if (arena)
+			arena_unpin(arena);
+		if (ret)
+			break;
+	}
+	up_read(&heaps_sem);
+	return ret;
+}
+EXPORT_SYMBOL_INTERNAL(pyheap_arenas);
+
 static int arenas_show(struct seq_file *m, void *unused)
 {
 	struct pyheap *heap = m->private;

@@ -29,13 +29,13 @@ EXPORT_SYMBOL_GPL(pyheap_alloc);
 static void large_free(struct pyheap *heap, struct py_large *large)
 {
 	heap_uncharge(heap, large->size);
-	kfree(large->p);
+	kfree_told(large->p);
 	pyfree(large);
 }
 
 /* krealloc(): it may well stay where it is. */
 static void *large_realloc(struct pyheap *heap, struct py_large *large,
-			   size_t new_size, gfp_t gfp)
+			   size_t new_size, gfp_t gfp, unsigned long ip)
 {
 	size_t usable = new_size > KMALLOC_MAX_SIZE ?
 			0 : kmalloc_size_roundup(new_size);	/* it says no */
@@ -43,7 +43,7 @@ static void *large_realloc(struct pyheap *heap, struct py_large *large,
 	void *new = NULL;
 
 	if (!more || heap_charge(heap, more, gfp)) {
-		new = krealloc(large->p, new_size, gfp);
+		new = krealloc_told(ip, large->p, new_size, gfp);
 		if (!new)
 			heap_uncharge(heap, more);
 	} else {
@@ -117,7 +117,7 @@ void *pyheap_realloc(struct pyheap *heap, const void *p, size_t new_size,
 	if (!owner) {
 		large = large_take(heap, p);
 		if (large)
-			return large_realloc(heap, large, new_size, gfp);
+			return large_realloc(heap, large, new_size, gfp, _RET_IP_);
 	}
 	if (owner != heap) {
 		bad_free(heap, "free or resize of what is not this heap's");
@@ -280,7 +280,7 @@ static u64 heap_live(struct pyheap *heap)
 	return live;
 }
 
-/* kmemleak knows each block that was not freed. */
+/* kmemleak and the profiler know each block that was not freed. */
 static void arena_forget(struct py_arena *arena)
 {
 	unsigned int i, n;
@@ -291,9 +291,13 @@ static void arena_forget(struct py_arena *arena)
 
 		if (class >= PYALLOC_NR_CLASSES)
 			continue;
-		for (n = 0; n < pool->carved; n++)
-			kmemleak_free(py_pool_base(pool) +
-				      n * py_class_stride(class));
+		for (n = 0; n < pool->carved; n++) {
+			const void *block = py_pool_base(pool) +
+					    n * py_class_stride(class);
+
+			prof_free(block);
+			kmemleak_free(block);
+		}
 	}
 }
 
@@ -307,7 +311,7 @@ static void heap_free_all(struct pyheap *heap)
 	for_each_node(nid) {
 		list_for_each_entry_safe(arena, next, &heap->node[nid]->arenas,
 					 all) {
-			if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+			if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || prof_is_on())
 				arena_forget(arena);
 			arena_free(arena);
 			cond_resched();

@@ -9,10 +9,13 @@
 #include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/cache.h>
+#include <linux/hash.h>
 #include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/percpu.h>
 #include <linux/rbtree.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
@@ -21,6 +24,15 @@
 
 #include "compat.h"
 #include "pyalloc.h"
+
+/* A number that a module parameter sets; &py_param_ops keeps it within its bounds. */
+struct py_param {
+	unsigned int value;
+	unsigned int min;
+	unsigned int max;
+};
+
+extern const struct kernel_param_ops py_param_ops;
 
 /* A pool is one page; an arena is 64 of them, naturally aligned. */
 #define PY_POOL_SHIFT		12
@@ -384,6 +396,31 @@ struct py_cpu {
 	struct pyheap_cpu heap ____cacheline_aligned;
 };
 
+/**
+ * struct py_prof - what a profiler is told, with preemption off
+ * @alloc: at @ip somebody who asked for @size bytes got a block of @given
+ * @free: a block is about to be freed
+ * @maybe: by py_prof_hash() of a block: 0 if @free need not be told of it
+ * @bits: of that hash
+ */
+struct py_prof {
+	void (*alloc)(unsigned long ip, const void *p, size_t size, size_t given);
+	void (*free)(const void *p);
+	const atomic_t *maybe;
+	unsigned int bits;
+};
+
+static inline u32 py_prof_hash(const void *p, unsigned int bits)
+{
+	return hash_long((unsigned long)p, bits);
+}
+
+/* @alloc is called when it comes down to 0, and sets it. */
+DECLARE_PER_CPU(int, py_prof_left);
+
+int pyalloc_prof_start(const struct py_prof *prof);
+void pyalloc_prof_stop(void);
+
 static inline struct py_arena *py_arena_of(const void *p)
 {
 	return (struct py_arena *)((unsigned long)p & ~(PY_ARENA_SIZE - 1));
@@ -462,6 +499,19 @@ static inline u64 pyheap_stats_total(const struct pyheap_stats *stats)
 /* Exported in the namespace PYALLOC_INTERNAL, for the tests and tools. */
 struct pyheap *pyheap_default(void);
 void pyheap_walk(struct pyheap *heap, struct pyheap_stats *stats);
+
+/* An arena from far away: its owners may be changing it. */
+struct py_arena_info {
+	const struct py_arena *arena;
+	const char *heap;
+	int node;
+	unsigned int blocks;	/* in use */
+	size_t bytes;		/* of these */
+	size_t pages;		/* that it has not given back */
+};
+
+int pyheap_arenas(int (*fn)(const struct py_arena_info *info, void *arg),
+		  void *arg);
 bool pyalloc_test_busy(void (*fn)(void *arg), void *arg);
 extern struct py_fault_attr py_fail;	/* which arenas are not to be had */
 

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pyalloc_prof: what Python's tracemalloc tells of a program, told of the kernel modules
+ * that use pyalloc. Who holds the memory, since when, and what became more between two
+ * moments. See Documentation/profiler.rst.
+ *
+ * While it does not record, its presence costs nothing: pyalloc_prof_start() and _stop()
+ * switch static keys.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/debugfs.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/prandom.h>
+#include <linux/random.h>
+#include <linux/uaccess.h>
+
+#include "prof.h"
+
+/* All take effect when the profile begins. */
+static struct py_param records = { .value = 1 << 18, .min = 1 << 10, .max = 1 << 28 };
+module_param_cb(records, &py_param_ops, &records, 0644);
+MODULE_PARM_DESC(records, "Live blocks that can be recorded, 1024 to 2^28 (262144), at 25 bytes each");
+
+static struct py_param sites = { .value = 1 << 10, .min = 1 << 6, .max = 1 << 20 };
+module_param_cb(sites, &py_param_ops, &sites, 0644);
+MODULE_PARM_DESC(sites, "Call sites that can be told apart, 64 to 2^20 (1024)");
+
+static struct py_param depth = { .value = 1, .min = 1, .max = PROF_DEPTH_MAX };
+module_param_cb(depth, &py_param_ops, &depth, 0644);
+MODULE_PARM_DESC(depth, "Frames that make a call site, 1 to 16 (1)");
+
+static struct py_param every = { .value = 1, .min = 1, .max = 1000000 };
+module_param_cb(every, &py_param_ops, &every, 0644);
+MODULE_PARM_DESC(every, "One of so many allocations is recorded, 1 to 1000000 (1: all)");
+
+struct prof_setup prof_setup = { .every = 1 };
+DEFINE_MUTEX(prof_mutex);
+
+static struct dentry *debugfs;
+static struct py_prof hooks;
+static DEFINE_PER_CPU(struct rnd_state, rnd);
+
+/* ---- What pyalloc tells ---- */
+
+/*
+ * Allocations until the next that is recorded: any number from 1 to 2 * every - 1 is as
+ * likely, so that whatever recurs with a period of its own is met as often as it should.
+ */
+static int gap(void)
+{
+	u64 range = 2ULL * prof_setup.every - 1;
+
+	if (range == 1)
+		return 1;
+	return 1 + (prandom_u32_state(this_cpu_ptr(&rnd)) * range >> 32);
+}
+
+/* In any context, with preemption off. An interrupt may come between any two lines. */
+static void prof_alloc(unsigned long ip, const void *p, size_t size,
+		       size_t given)
+{
+	struct prof_record record = {
+		.size = size,
+		.given = given,
+		.born = prof_now(),
+	};
+
+	__this_cpu_write(py_prof_left, gap());
+	if (!prof_filter_size(size))
+		return;
+	record.site = prof_site_find(ip);
+	if (prof_site_hidden(record.site))
+		return;
+	if (likely(prof_record_add(p, &record)))
+		prof_count_alloc(&record);
+	else
+		prof_count_drop();
+}
+
+static void prof_free(const void *p)
+{
+	struct prof_record record;
+
+	if (prof_record_take(p, &record))
+		prof_count_free(&record);
+}
+
+/* ---- Begin and end ---- */
+
+static void prof_stop(void)
+{
+	lockdep_assert_held(&prof_mutex);
+	if (prof_setup.on)
+		pyalloc_prof_stop();
+	prof_setup.on = false;
+}
+
+/* What there was is forgotten. */
+static void prof_forget(void)
+{
+	prof_snapshots_free();
+	prof_records_free();
+	prof_sites_free();
+}
+
+static int prof_start(void)
+{
+	unsigned int cpu;
+	int err;
+
+	lockdep_assert_held(&prof_mutex);
+	prof_stop();
+	prof_forget();
+	prof_setup.every = every.value;
+	prof_setup.depth = depth.value;
+	err = prof_sites_new(sites.value, prof_setup.depth) ?:
+	      prof_records_new(records.value, prof_setup.every > 1);
+	if (err)
+		goto out;
+	for_each_possible_cpu(cpu) {
+		prandom_seed_state(per_cpu_ptr(&rnd, cpu), get_random_u64());
+		per_cpu(py_prof_left, cpu) = 1;
+	}
+	prof_records_hash(&hooks);
+	err = pyalloc_prof_start(&hooks);
+	if (err)
+		goto out;
+	prof_setup.on = true;
+	return 0;
+
+out:
+	prof_forget();
+	return err;
+}
+
+/* ---- debugfs ---- */
+
+static ssize_t enable_read(struct file *file, char __user *buf, size_t count,
+			   loff_t *pos)
+{
+	char text[] = { prof_setup.on ? '1' : '0', '\n' };
+
+	return simple_read_from_buffer(buf, count, pos, text, sizeof(text));
+}
+
+/* "1" begins, with nothing known; "0" ends, and what is known stays to be looked at. */
+static ssize_t enable_write(struct file *file, const char __user *buf,
+			    size_t count, loff_t *pos)
+{
+	bool on;
+	int err = kstrtobool_from_user(buf, count, &on);
+
+	if (err)
+		return err;
+	mutex_lock(&prof_mutex);
+	if (on)
+		err = prof_start();
+	else
+		prof_stop();
+	mutex_unlock(&prof_mutex);
+	return err ?: count;
+}
+
+static const struct file_operations enable_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.read = enable_read,
+	.write = enable_write,
+};
+
+static int traced_show(struct seq_file *m, void *unused)
+{
+	struct prof_sum total, *sum;
+
+	mutex_lock(&prof_mutex);
+	sum = prof_sums(&total);
+	if (sum)
+		seq_printf(m, "blocks %lld\nbytes %lld\npeak %lld\ntotal_blocks %llu\ntotal_bytes %llu\nnot_recorded %llu\n",
+			   total.blocks, total.bytes, total.peak,
+			   total.total_blocks, total.total_bytes,
+			   prof_dropped());
+	mutex_unlock(&prof_mutex);
+	kvfree(sum);
+	return sum ? 0 : -ENOMEM;
+}
+
+static int traced_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, traced_show, NULL);
+}
+
+/* "reset": the peak is what there is. */
+static ssize_t traced_write(struct file *file, const char __user *buf,
+			    size_t count, loff_t *pos)
+{
+	char text[8] = "";
+	int err;
+
+	if (count >= sizeof(text))
+		return -EINVAL;
+	if (copy_from_user(text, buf, count))
+		return -EFAULT;
+	if (!sysfs_streq(text, "reset"))
+		return -EINVAL;
+	mutex_lock(&prof_mutex);
+	err = prof_peak_reset();
+	mutex_unlock(&prof_mutex);
+	return err ?: count;
+}
+
+static const struct file_operations traced_fops = {
+	.owner = THIS_MODULE,
+	.open = traced_open,
+	.read = seq_read,
+	.write = traced_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+static size_t overhead(void)
+{
+	return prof_records_bytes() + prof_sites_bytes() +
+	       prof_snapshots_bytes();
+}
+
+static int overhead_show(struct seq_file *m, void *unused)
+{
+	mutex_lock(&prof_mutex);
+	seq_printf(m, "records %zu\nsites %zu\nsnapshots %zu\ntotal %zu\n",
+		   prof_records_bytes(), prof_sites_bytes(),
+		   prof_snapshots_bytes(), overhead());
+	mutex_unlock(&prof_mutex);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(overhead);
+
+static int filter_show(struct seq_file *m, void *unused)
+{
+	mutex_lock(&prof_mutex);
+	prof_filter_show(m);
+	mutex_unlock(&prof_mutex);
+	return 0;
+}
+
+static int filter_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, filter_show, NULL);
+}
+
+static ssize_t filter_write(struct file *file, const char __user *buf,
+			    size_t count, loff_t *pos)
+{
+	char text[256];
+	int err;
+
+	if (count >= sizeof(text))
+		return -EINVAL;
+	if (copy_from_user(text, buf, count))
+		return -EFAULT;
+	text[count] = '\0';
+	mutex_lock(&prof_mutex);
+	err = prof_filter_set(text);
+	mutex_unlock(&prof_mutex);
+	return err ?: count;
+}
+
+static const struct file_operations filter_fops = {
+	.owner = THIS_MODULE,
+	.open = filter_open,
+	.read = seq_read,
+	.write = filter_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+/* ---- Load and unload ---- */
+
+static int __init pyalloc_prof_init(void)
+{
+	hooks.alloc = prof_alloc;
+	hooks.free = prof_free;
+	debugfs = debugfs_create_dir("prof", pyheap_default()->debugfs);
+	debugfs_create_file("enable", 0600, debugfs, NULL, &enable_fops);
+	debugfs_create_file("traced", 0600, debugfs, NULL, &traced_fops);
+	debugfs_create_file("filter", 0600, debugfs, NULL, &filter_fops);
+	debugfs_create_file("overhead", 0400, debugfs, NULL, &overhead_fops);
+	debugfs_create_file("pins", 0400, debugfs, NULL, &prof_pins_fops);
+	prof_view_files(debugfs);
+	return 0;
+}
+
+static void __exit pyalloc_prof_exit(void)
+{
+	debugfs_remove(debugfs);
+	mutex_lock(&prof_mutex);
+	prof_stop();
+	prof_forget();
+	mutex_unlock(&prof_mutex);
+}
+
+module_init(pyalloc_prof_init);
+module_exit(pyalloc_prof_exit);
+MODULE_DESCRIPTION("Who holds the memory of pyalloc");
+MODULE_AUTHOR("The pyalloc developers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");
+PY_IMPORT_NS(PYALLOC_INTERNAL);
