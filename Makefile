@@ -16,6 +16,7 @@ modules: need-kdir
 
 clean: need-kdir
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	@$(MAKE) --no-print-directory -C tools/pyallocstat clean
 
 install: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=extra modules_install
@@ -48,6 +49,9 @@ bench:
 mutants:
 	@tools/mutants/run $(ONLY)
 
+pyallocstat:
+	@$(MAKE) --no-print-directory -C tools/pyallocstat
+
 help:
 	@echo 'make             build pyalloc.ko against KDIR ($(or $(KDIR),no headers found))'
 	@echo 'make clean       remove what was built here'
@@ -59,6 +63,7 @@ help:
 	@echo '                 ..." measures those anew. Leave the machine alone meanwhile'
 	@echo 'make mutants     break the code in every way that is kept, and see which test notices;'
 	@echo '                 ONLY="name ..." runs those'
+	@echo 'make pyallocstat build tools/pyallocstat, which shows what the module has and does'
 	@echo 'make install     the module among the kernel'"'"'s, header and Module.symvers to $(SHARED)'
 	@echo 'make uninstall   take them away again'
 	@echo 'make load        load the module built here into the running kernel'
@@ -68,4 +73,5 @@ help:
 need-kdir:
 	@[ -n "$(KDIR)" ] || { echo "No kernel headers found: apt-get install linux-headers-amd64, or say KDIR=..." >&2; exit 1; }
 
-.PHONY: modules clean install uninstall load unload demo check style bench mutants help need-kdir
+.PHONY: modules clean install uninstall load unload demo check style bench mutants pyallocstat \
+	help need-kdir
