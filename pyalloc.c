@@ -1428,7 +1428,7 @@ static noinline void *block_init(size_t size, gfp_t gfp, void *p,
 	p = block_init_nolock(p, class, size, gfp);
 	if (PY_ANNOTATE)
 		kmemleak_alloc(p, py_class_size(class), 1, gfp);
-	tell_alloc(ip, p, size, py_class_size(class), gfp);
+	tell_init(ip, p, size, py_class_size(class), gfp);
 	return p;
 }
 
@@ -1688,7 +1688,9 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 	block = alloc_local(c, hc, class);
 	busy_unlock(c);
 	preempt_enable();
-	return block_init(size, gfp, block, class, ip);
+	if (wants_init(gfp))
+		return block_init(size, gfp, block, class, ip);
+	return block;
 }
 
 /* The current pool's list is empty. Ends the caller's "busy" section. */
@@ -1707,7 +1709,7 @@ static __always_inline void *alloc_slow_for(struct pyheap *heap,
 	preempt_enable();
 	if (unlikely(!block))
 		return alloc_from_node(heap, class, size, gfp, ip);
-	if (extra_on_alloc(gfp))
+	if (wants_init(gfp))
 		return block_init(size, gfp, block, class, ip);
 	return block;
 }
@@ -1759,7 +1761,7 @@ static __always_inline void *alloc_block(struct pyheap *heap,
 	pool->left++;
 	here_put(c, token);
 	preempt_enable();
-	if (extra_on_alloc(init))
+	if (wants_init(init))
 		return block_init(size, gfp, block, class, ip);
 	return block;
 }
@@ -1996,7 +1998,7 @@ static noinline void free_checked(void *block, unsigned long ip)
 {
 	struct pyheap *heap = py_arena_of(block)->heap;
 
-	prof_free(block);
+	prof_exit(block);
 	trace_pyalloc_free(ip, block);
 	if (!exit_on_free() || block_exit(block)) {
 		block_free(block);
@@ -2023,7 +2025,7 @@ void pyfree(const void *p)
 	preempt_disable();
 	if (unlikely(!py_entry_has(entry, p)))
 		return free_kmalloc(p);
-	if (extra_on_free())
+	if (wants_exit(p))
 		return free_checked((void *)p, _RET_IP_);
 	block_free((void *)p);
 }
@@ -2225,19 +2227,20 @@ static noinline unsigned int alloc_runs(size_t size, gfp_t gfp, unsigned int nr,
 					void **p, unsigned int n,
 					unsigned long ip)
 {
-	bool init = extra_on_alloc(gfp);
 	bool pooled = size - 1 < PYALLOC_MAX && !(gfp & PY_GFP_KMALLOC);
 	unsigned int i, got;
 
-	for (i = 0; init && i < n; i++)
-		p[i] = block_init(size, gfp, p[i], PYALLOC_CLASS(size), ip);
+	for (i = 0; i < n; i++)
+		if (wants_init(gfp))
+			p[i] = block_init(size, gfp, p[i], PYALLOC_CLASS(size), ip);
 	while (n < nr) {
 		got = pooled ? alloc_run(PYALLOC_CLASS(size),
 					 min(nr - n, (unsigned int)PY_BATCH),
 					 p + n) : 0;
-		for (i = n; init && i < n + got; i++)
-			p[i] = block_init(size, gfp, p[i], PYALLOC_CLASS(size),
-					  ip);
+		for (i = n; i < n + got; i++)
+			if (wants_init(gfp))
+				p[i] = block_init(size, gfp, p[i],
+						  PYALLOC_CLASS(size), ip);
 		n += got;
 		if (n < nr && got < PY_BATCH) {
 			p[n] = alloc_at(size, gfp, ip);
@@ -2408,8 +2411,11 @@ void *pyalloc_nolock(size_t size, gfp_t gfp)
 		if (block) {
 			block = block_init_nolock(block, PYALLOC_CLASS(size),
 						  size, gfp);
-			tell_alloc(_RET_IP_, block, size,
-				   py_class_size(PYALLOC_CLASS(size)), gfp);
+			prof_alloc(_RET_IP_, block, size,
+				   py_class_size(PYALLOC_CLASS(size)));
+			trace_pyalloc_alloc(_RET_IP_, block, size,
+					    py_class_size(PYALLOC_CLASS(size)),
+					    gfp);
 			return block;
 		}
 	}
@@ -3238,6 +3244,7 @@ static void __exit pyalloc_exit(void)
 	rcu_barrier();
 	heap_exit(&py_default);
 	kvfree(py_map.arena);
+	kvfree(py_prof_maybes);
 	reaper_exit();
 }
 

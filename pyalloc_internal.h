@@ -9,7 +9,6 @@
 #include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/cache.h>
-#include <linux/hash.h>
 #include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/llist.h>
@@ -400,25 +399,26 @@ struct py_cpu {
  * struct py_prof - what a profiler is told, with preemption off
  * @alloc: at @ip somebody who asked for @size bytes got a block of @given
  * @free: a block is about to be freed
- * @maybe: by py_prof_hash() of a block: 0 if @free need not be told of it
- * @bits: of that hash
  */
 struct py_prof {
 	void (*alloc)(unsigned long ip, const void *p, size_t size, size_t given);
 	void (*free)(const void *p);
-	const atomic_t *maybe;
-	unsigned int bits;
 };
-
-static inline u32 py_prof_hash(const void *p, unsigned int bits)
-{
-	return hash_long((unsigned long)p, bits);
-}
 
 /* @alloc is called when it comes down to 0, and sets it. */
 DECLARE_PER_CPU(int, py_prof_left);
 
-int pyalloc_prof_start(const struct py_prof *prof);
+/* Blocks are told of when they are freed if the entry of their address is not 0. */
+#define PY_PROF_MAYBE	BIT(15)
+extern atomic_t *py_prof_maybes;
+
+static inline atomic_t *py_prof_maybe(const void *p)
+{
+	return py_prof_maybes +
+	       (unsigned long)p / PYALLOC_ALIGN % PY_PROF_MAYBE;
+}
+
+int pyalloc_prof_start(const struct py_prof *prof, bool sampled);
 void pyalloc_prof_stop(void);
 
 static inline struct py_arena *py_arena_of(const void *p)

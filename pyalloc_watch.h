@@ -49,46 +49,112 @@ static void __init extra_init(void)
 		static_branch_dec(&py_free_extra);
 }
 
+/*
+ * Is the profiler the only one for whom there is more to do? Then most calls need no more
+ * than a look at whether they are to be recorded.
+ */
+static DEFINE_STATIC_KEY_FALSE(py_prof_on);
+static DEFINE_STATIC_KEY_FALSE(py_prof_alone_alloc);
+static DEFINE_STATIC_KEY_FALSE(py_prof_alone_free);
+static DEFINE_MUTEX(watch_mutex);	/* of the keys */
+
+static void alone_update(void)
+{
+	bool on = static_key_enabled(&py_prof_on) && !PY_ANNOTATE;
+
+	lockdep_assert_held(&watch_mutex);
+	if (on && static_key_count(&py_alloc_extra.key) == 1)
+		static_branch_enable(&py_prof_alone_alloc);
+	else
+		static_branch_disable(&py_prof_alone_alloc);
+	if (on && static_key_count(&py_free_extra.key) == 1)
+		static_branch_enable(&py_prof_alone_free);
+	else
+		static_branch_disable(&py_prof_alone_free);
+}
+
 /* Somebody begins to look at the tracepoints of each call, and ends. */
 int pyalloc_trace_alloc_on(void)
 {
+	mutex_lock(&watch_mutex);
 	static_branch_inc(&py_alloc_extra);
+	alone_update();
+	mutex_unlock(&watch_mutex);
 	return 0;
 }
 
 void pyalloc_trace_alloc_off(void)
 {
+	mutex_lock(&watch_mutex);
 	static_branch_dec(&py_alloc_extra);
+	alone_update();
+	mutex_unlock(&watch_mutex);
 }
 
 int pyalloc_trace_free_on(void)
 {
+	mutex_lock(&watch_mutex);
 	static_branch_inc(&py_free_extra);
+	alone_update();
+	mutex_unlock(&watch_mutex);
 	return 0;
 }
 
 void pyalloc_trace_free_off(void)
 {
+	mutex_lock(&watch_mutex);
 	static_branch_dec(&py_free_extra);
+	alone_update();
+	mutex_unlock(&watch_mutex);
 }
 
 /* ---- The profiler ------------------------------------------------------------ */
 
-static DEFINE_STATIC_KEY_FALSE(py_prof_on);
-static const struct py_prof *py_prof;	/* looked at with preemption off */
+static void no_alloc(unsigned long ip, const void *p, size_t size, size_t given)
+{
+}
+
+static void no_free(const void *p)
+{
+}
+
+DEFINE_STATIC_CALL(py_prof_alloc, no_alloc);
+DEFINE_STATIC_CALL(py_prof_free, no_free);
 
 DEFINE_PER_CPU(int, py_prof_left);
-EXPORT_SYMBOL_INTERNAL(py_prof_left);
+EXPORT_PER_CPU_SYMBOL_GPL(py_prof_left);
 
-static noinline void prof_alloc_now(unsigned long ip, const void *p,
-				    size_t size, size_t given)
+atomic_t *py_prof_maybes;
+EXPORT_SYMBOL_INTERNAL(py_prof_maybes);
+
+/* A lost count, to an interrupt, does no harm. */
+static __always_inline bool prof_comes_later(void)
 {
-	const struct py_prof *prof;
+	raw_cpu_dec(py_prof_left);
+	return raw_cpu_read(py_prof_left) > 0;
+}
 
+/* Is there anything to do with a block that was taken out of its pool? */
+static __always_inline bool wants_init(gfp_t gfp)
+{
+	return extra_on_alloc(gfp) &&
+	       !(static_branch_unlikely(&py_prof_alone_alloc) &&
+		 !(gfp & __GFP_ZERO) && prof_comes_later());
+}
+
+/* And before it is freed? */
+static __always_inline bool wants_exit(const void *p)
+{
+	return extra_on_free() &&
+	       !(static_branch_unlikely(&py_prof_alone_free) &&
+		 !atomic_read(py_prof_maybe(p)));
+}
+
+static __always_inline void prof_alloc_now(unsigned long ip, const void *p,
+					   size_t size, size_t given)
+{
 	preempt_disable();
-	prof = READ_ONCE(py_prof);
-	if (prof)
-		prof->alloc(ip, p, size, given);
+	static_call(py_prof_alloc)(ip, p, size, given);
 	preempt_enable();
 }
 
@@ -97,22 +163,38 @@ static __always_inline void prof_alloc(unsigned long ip, const void *p,
 				       size_t size, size_t given)
 {
 	if (static_branch_unlikely(&py_prof_on) && !ZERO_OR_NULL_PTR(p) &&
-	    raw_cpu_dec_return(py_prof_left) <= 0)	/* a lost one does no harm */
+	    !prof_comes_later())
+		prof_alloc_now(ip, p, size, given);
+}
+
+/* The same, for whom wants_init() may have asked already. */
+static __always_inline void prof_init(unsigned long ip, const void *p,
+				      size_t size, size_t given)
+{
+	if (static_branch_unlikely(&py_prof_on) &&
+	    (static_branch_unlikely(&py_prof_alone_alloc) ||
+	     !prof_comes_later()))
 		prof_alloc_now(ip, p, size, given);
 }
 
 /* @p is about to be freed. */
 static __always_inline void prof_free(const void *p)
 {
-	const struct py_prof *prof;
-
 	if (!static_branch_unlikely(&py_prof_on))
 		return;
 	preempt_disable();
-	prof = READ_ONCE(py_prof);
-	if (prof && atomic_read(prof->maybe + py_prof_hash(p, prof->bits)))
-		prof->free(p);
+	if (atomic_read(py_prof_maybe(p)))
+		static_call(py_prof_free)(p);
 	preempt_enable();
+}
+
+/* The same, for whom wants_exit() may have asked already; preemption is off. */
+static __always_inline void prof_exit(const void *p)
+{
+	if (static_branch_unlikely(&py_prof_on) &&
+	    (static_branch_unlikely(&py_prof_alone_free) ||
+	     atomic_read(py_prof_maybe(p))))
+		static_call(py_prof_free)(p);
 }
 
 static bool prof_is_on(void)
@@ -147,20 +229,40 @@ DEFINE_STATIC_CALL(py_kfree, kfree);
 
 /**
  * pyalloc_prof_start() - begin to tell a profiler of allocations and frees
- * @prof: what to call; the caller's until pyalloc_prof_stop() returned
+ * @prof: what to call
+ * @sampled: whether few blocks are recorded, and py_prof_maybe() tells which may be
  *
  * Context: May sleep.
- * Return: 0; -EBUSY if there is one already.
+ * Return: 0; -EBUSY if there is one already; -ENOMEM.
  */
-int pyalloc_prof_start(const struct py_prof *prof)
+int pyalloc_prof_start(const struct py_prof *prof, bool sampled)
 {
-	if (cmpxchg(&py_prof, NULL, prof))
-		return -EBUSY;
-	static_branch_enable(&py_prof_on);
+	int i, err = 0;
+
+	mutex_lock(&watch_mutex);
+	if (static_key_enabled(&py_prof_on))
+		err = -EBUSY;
+	/* Stays: a call may be looking at it whenever. */
+	if (!py_prof_maybes)
+		py_prof_maybes = kvcalloc(PY_PROF_MAYBE, sizeof(atomic_t),
+					  GFP_KERNEL);
+	if (!err && !py_prof_maybes)
+		err = -ENOMEM;
+	if (err)
+		goto out;
+	for (i = 0; i < PY_PROF_MAYBE; i++)
+		atomic_set(&py_prof_maybes[i], !sampled);
+	/* Last, whoever tells of allocations: each free of what it knows is told. */
+	static_call_update(py_prof_free, prof->free);
 	static_call_update(py_kfree, kfree_told);
+	static_branch_enable(&py_prof_on);
 	static_branch_inc(&py_free_extra);
 	static_branch_inc(&py_alloc_extra);
-	return 0;
+	alone_update();
+	static_call_update(py_prof_alloc, prof->alloc);
+out:
+	mutex_unlock(&watch_mutex);
+	return err;
 }
 EXPORT_SYMBOL_INTERNAL(pyalloc_prof_start);
 
@@ -171,26 +273,30 @@ EXPORT_SYMBOL_INTERNAL(pyalloc_prof_start);
  */
 void pyalloc_prof_stop(void)
 {
+	mutex_lock(&watch_mutex);
+	static_call_update(py_prof_alloc, no_alloc);
+	static_branch_disable(&py_prof_on);
+	alone_update();
 	static_branch_dec(&py_alloc_extra);
 	static_branch_dec(&py_free_extra);
 	static_call_update(py_kfree, kfree);
-	static_branch_disable(&py_prof_on);
-	WRITE_ONCE(py_prof, NULL);
+	static_call_update(py_prof_free, no_free);
+	mutex_unlock(&watch_mutex);
 	synchronize_rcu();
 }
 EXPORT_SYMBOL_INTERNAL(pyalloc_prof_stop);
 
 /* ---- Both ---------------------------------------------------------------------- */
 
-/* A block was handed out. */
-static __always_inline void tell_alloc(unsigned long ip, const void *p,
-				       size_t size, size_t given, gfp_t gfp)
+/* A block was handed out by block_init(). */
+static __always_inline void tell_init(unsigned long ip, const void *p,
+				      size_t size, size_t given, gfp_t gfp)
 {
-	prof_alloc(ip, p, size, given);
+	prof_init(ip, p, size, given);
 	trace_pyalloc_alloc(ip, p, size, given, gfp);
 }
 
-/* kmalloc() was asked instead. */
+/* By kmalloc(), which was asked instead. */
 static __always_inline void tell_fall(unsigned long ip, const void *p,
 				      size_t size, gfp_t gfp,
 				      enum py_reason why)

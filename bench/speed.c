@@ -102,7 +102,7 @@ BENCH_LOOP(pair_const_512);
 static int compare_size(const char *name, const loop_fn fns[NR_KINDS],
 			size_t size, struct run *run)
 {
-	char row[40];
+	char row[48];
 	int err;
 
 	run->size = size;
@@ -411,7 +411,7 @@ int bench_realloc(void)
 	static const size_t lengths[] = { 100, 500 };
 	struct run run = {};
 	unsigned int i;
-	char row[40];
+	char row[48];
 
 	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
 		run.size = lengths[i];

@@ -37,11 +37,15 @@ module_param_cb(every, &py_param_ops, &every, 0644);
 MODULE_PARM_DESC(every, "One of so many allocations is recorded, 1 to 1000000 (1: all)");
 
 struct prof_setup prof_setup = { .every = 1 };
-DEFINE_MUTEX(prof_mutex);
+DEFINE_MUTEX(prof_mutex);		/* see prof.h */
 
 static struct dentry *debugfs;
-static struct py_prof hooks;
 static DEFINE_PER_CPU(struct rnd_state, rnd);
+
+/* Those that were to be recorded, and for which there was no room. */
+static DEFINE_PER_CPU(u64, dropped);
+
+bool prof_plain;
 
 /* ---- What pyalloc tells ---- */
 
@@ -49,44 +53,112 @@ static DEFINE_PER_CPU(struct rnd_state, rnd);
  * Allocations until the next that is recorded: any number from 1 to 2 * every - 1 is as
  * likely, so that whatever recurs with a period of its own is met as often as it should.
  */
-static int gap(void)
+static noinline int gap(void)
 {
 	u64 range = 2ULL * prof_setup.every - 1;
 
-	if (range == 1)
-		return 1;
 	return 1 + (prandom_u32_state(this_cpu_ptr(&rnd)) * range >> 32);
 }
 
-/* In any context, with preemption off. An interrupt may come between any two lines. */
+/* In @b; says if there was room. */
+static __always_inline bool record_in(struct prof_bucket *b, const void *p,
+				      u32 site, u32 size, u32 given,
+				      bool sampled)
+{
+	unsigned long unready = (unsigned long)p | PROF_UNREADY, i;
+
+	for (i = 0; i < PROF_SLOTS; i++) {
+		if (READ_ONCE(b->key[i]) || cmpxchg(&b->key[i], 0, unready))
+			continue;
+		b->record[i].site = site;
+		b->record[i].size = size;
+		b->record[i].given = given;
+		b->record[i].born = prof_now();
+		/* Who sees the key, sees its record; see prof_records_walk(). */
+		smp_store_release(&b->key[i], (unsigned long)p);
+		if (sampled)
+			atomic_inc(py_prof_maybe(p));
+		prof_count_alloc(site, size);
+		return true;
+	}
+	return false;
+}
+
+static noinline void record_in_second(const void *p, u32 site, u32 size,
+				      u32 given)
+{
+	if (!record_in(prof_bucket2(p), p, site, size, given, prof_sampled))
+		this_cpu_inc(dropped);
+}
+
+static __always_inline void record(const void *p, u32 site, u32 size, u32 given,
+				   bool sampled)
+{
+	if (unlikely(!record_in(prof_bucket1(p), p, site, size, given, sampled)))
+		record_in_second(p, site, size, given);
+}
+
+static noinline void prof_alloc_slow(unsigned long ip, const void *p,
+				     size_t size, size_t given)
+{
+	u32 site;
+
+	if (prof_sampled)
+		__this_cpu_write(py_prof_left, gap());
+	if (size < READ_ONCE(prof_size_min) || size > READ_ONCE(prof_size_max))
+		return;
+	site = prof_site_find(ip);
+	if (!READ_ONCE(prof_site[site].hidden))
+		record(p, site, size, given, prof_sampled);
+}
+
+/* An interrupt may come between any two lines, and do the same. */
 static void prof_alloc(unsigned long ip, const void *p, size_t size,
 		       size_t given)
 {
-	struct prof_record record = {
-		.size = size,
-		.given = given,
-		.born = prof_now(),
-	};
+	u32 site = prof_site_hash(ip);
 
-	__this_cpu_write(py_prof_left, gap());
-	if (!prof_filter_size(size))
-		return;
-	record.site = prof_site_find(ip);
-	if (prof_site_hidden(record.site))
-		return;
-	if (likely(prof_record_add(p, &record)))
-		prof_count_alloc(&record);
+	__this_cpu_write(py_prof_left, 1);
+	if (likely(READ_ONCE(prof_plain) &&
+		   READ_ONCE(prof_site[site].key) == ip))
+		record(p, site, size, given, false);
 	else
-		prof_count_drop();
+		prof_alloc_slow(ip, p, size, given);
+}
+
+/* From @b; says if it was known. */
+static __always_inline bool forget_in(struct prof_bucket *b, const void *p)
+{
+	unsigned long i;
+	u32 site, size;
+
+	for (i = 0; i < PROF_SLOTS; i++) {
+		if (READ_ONCE(b->key[i]) != (unsigned long)p)
+			continue;
+		site = b->record[i].site;
+		size = b->record[i].size;
+		/* Only then may it be another's. */
+		smp_store_release(&b->key[i], 0);
+		if (unlikely(prof_sampled))
+			atomic_dec(py_prof_maybe(p));
+		prof_count_free(site, size);
+		return true;
+	}
+	return false;
+}
+
+static noinline void forget_in_second(const void *p)
+{
+	forget_in(prof_bucket2(p), p);
 }
 
 static void prof_free(const void *p)
 {
-	struct prof_record record;
-
-	if (prof_record_take(p, &record))
-		prof_count_free(&record);
+	if (unlikely(!forget_in(prof_bucket1(p), p)))
+		forget_in_second(p);
 }
+
+static const struct py_prof hooks = { .alloc = prof_alloc, .free = prof_free };
 
 /* ---- Begin and end ---- */
 
@@ -106,6 +178,13 @@ static void prof_forget(void)
 	prof_sites_free();
 }
 
+static void plain_update(void)
+{
+	bool plain = !prof_sampled && prof_setup.depth == 1;
+
+	WRITE_ONCE(prof_plain, plain && !prof_filter_is_set());
+}
+
 static int prof_start(void)
 {
 	unsigned int cpu;
@@ -117,15 +196,20 @@ static int prof_start(void)
 	prof_setup.every = every.value;
 	prof_setup.depth = depth.value;
 	err = prof_sites_new(sites.value, prof_setup.depth) ?:
-	      prof_records_new(records.value, prof_setup.every > 1);
+	      prof_records_new(records.value);
 	if (err)
 		goto out;
 	for_each_possible_cpu(cpu) {
+		per_cpu(dropped, cpu) = 0;
 		prandom_seed_state(per_cpu_ptr(&rnd, cpu), get_random_u64());
-		per_cpu(py_prof_left, cpu) = 1;
+		/* As if it had been going on for long. */
+		per_cpu(py_prof_left, cpu) =
+			1 + prandom_u32_state(per_cpu_ptr(&rnd, cpu)) %
+			    prof_setup.every;
 	}
-	prof_records_hash(&hooks);
-	err = pyalloc_prof_start(&hooks);
+	prof_sampled = prof_setup.every > 1;
+	plain_update();
+	err = pyalloc_prof_start(&hooks, prof_sampled);
 	if (err)
 		goto out;
 	prof_setup.on = true;
@@ -134,6 +218,16 @@ static int prof_start(void)
 out:
 	prof_forget();
 	return err;
+}
+
+u64 prof_dropped(void)
+{
+	unsigned int cpu;
+	u64 n = 0;
+
+	for_each_possible_cpu(cpu)
+		n += READ_ONCE(per_cpu(dropped, cpu));
+	return n * prof_setup.every;
 }
 
 /* ---- debugfs ---- */
@@ -192,7 +286,7 @@ static int traced_open(struct inode *inode, struct file *file)
 	return single_open(file, traced_show, NULL);
 }
 
-/* "reset": the peak is what there is. */
+/* "reset": all peaks are what there is. */
 static ssize_t traced_write(struct file *file, const char __user *buf,
 			    size_t count, loff_t *pos)
 {
@@ -263,6 +357,7 @@ static ssize_t filter_write(struct file *file, const char __user *buf,
 	text[count] = '\0';
 	mutex_lock(&prof_mutex);
 	err = prof_filter_set(text);
+	plain_update();
 	mutex_unlock(&prof_mutex);
 	return err ?: count;
 }
@@ -280,8 +375,6 @@ static const struct file_operations filter_fops = {
 
 static int __init pyalloc_prof_init(void)
 {
-	hooks.alloc = prof_alloc;
-	hooks.free = prof_free;
 	debugfs = debugfs_create_dir("prof", pyheap_default()->debugfs);
 	debugfs_create_file("enable", 0600, debugfs, NULL, &enable_fops);
 	debugfs_create_file("traced", 0600, debugfs, NULL, &traced_fops);

@@ -242,7 +242,7 @@ static int pins_show(struct seq_file *m, void *unused)
 		goto out;
 	sort(pins.arena, pins.nr_arenas, sizeof(*pins.arena), by_arena, NULL);
 	pins.pin = room_for(NULL, 0, &pins.room_pins, sizeof(*pins.pin));
-	prof_for_each_record(pin_add, &pins);
+	prof_records_walk(pin_add, &pins);
 	if (!pins.pin) {
 		err = -ENOMEM;
 		goto out;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * pyalloc_prof: what its files share. record.c knows the live blocks, site.c who
- * allocated them; main.c is told of allocations and frees, and begins and ends; view.c and
- * pins.c show. See Documentation/profiler.rst.
+ * allocated them; hot.h is what each allocation and free does; main.c begins and ends;
+ * view.c and pins.c show. See Documentation/profiler.rst.
  */
 #ifndef PYALLOC_PROF_H
 #define PYALLOC_PROF_H
 
-#include <linux/jiffies.h>
 #include <linux/seq_file.h>
 #include <linux/types.h>
 
-#include "../pyalloc_internal.h"
+#include "hot.h"
 
 /* Of the begin of the profile till now, or till it was stopped. */
 struct prof_setup {
@@ -23,33 +22,18 @@ struct prof_setup {
 extern struct prof_setup prof_setup;
 extern struct mutex prof_mutex;	/* begin, end, and who looks */
 
+/* Allocations that were to be recorded, and for which there was no room. */
+u64 prof_dropped(void);
+
 /* ---- record.c: the live blocks ---- */
 
-/* A live block. */
-struct prof_record {
-	u32 site;
-	u32 size;		/* bytes asked for */
-	u32 given;		/* bytes got */
-	u32 born;		/* prof_now() */
-};
-
-int prof_records_new(unsigned long nr, bool sampled);
+int prof_records_new(unsigned long nr);
 void prof_records_free(void);
 size_t prof_records_bytes(void);
-void prof_records_hash(struct py_prof *prof);
-bool prof_record_add(const void *p, const struct prof_record *record);
-bool prof_record_take(const void *p, struct prof_record *record);
-void prof_for_each_record(void (*fn)(const void *p,
-				     const struct prof_record *record,
-				     void *arg), void *arg);
 
-/* Time for the age of a block: as many jiffies, of which 32 bits hold years. */
-#define PROF_TICK	64
-
-static inline u32 prof_now(void)
-{
-	return jiffies / PROF_TICK;
-}
+typedef void (*prof_record_fn)(const void *p, const struct prof_record *record,
+			       void *arg);
+void prof_records_walk(prof_record_fn fn, void *arg);
 
 static inline u64 prof_age_ms(u32 age)
 {
@@ -65,7 +49,7 @@ struct prof_sum {
 	s64 blocks;		/* live */
 	s64 bytes;		/* that their callers asked for */
 	s64 given;
-	s64 peak;		/* most bytes; 2 KiB a CPU may be missing, 64 of the total */
+	s64 peak;		/* most bytes; up to PROF_FOLD a CPU and site may be missing */
 	u64 total_blocks;	/* ever */
 	u64 total_bytes;
 	u32 age;		/* of the oldest, in prof_now()'s units */
@@ -75,21 +59,19 @@ int prof_sites_new(unsigned int nr, unsigned int depth);
 void prof_sites_free(void);
 size_t prof_sites_bytes(void);
 unsigned int prof_nr_sites(void);
-u32 prof_site_find(unsigned long ip);
-bool prof_site_hidden(u32 site);
 bool prof_site_shown(u32 site);
 void prof_site_name(struct seq_file *m, u32 site);
 const char *prof_site_frame(u32 site, unsigned int frame);
-void prof_count_alloc(const struct prof_record *record);
-void prof_count_free(const struct prof_record *record);
-void prof_count_drop(void);
-u64 prof_dropped(void);
+u32 prof_site_find(unsigned long ip);
 struct prof_sum *prof_sums(struct prof_sum *total);
 int prof_peak_reset(void);
 
+/* Bytes of a request that is recorded. */
+extern size_t prof_size_min, prof_size_max;
+
+bool prof_filter_is_set(void);
 int prof_filter_set(char *text);
 void prof_filter_show(struct seq_file *m);
-bool prof_filter_size(size_t size);
 
 /* ---- view.c and pins.c: debugfs ---- */
 

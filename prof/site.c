@@ -23,76 +23,50 @@
 
 #define NAME_LEN	96
 
-/* A CPU folds what it added to a site's peak, and to the total's, when it is that much. */
-#define SITE_FOLD	SZ_2K
-#define TOTAL_FOLD	SZ_64K
+struct prof_site *prof_site;
+unsigned int prof_site_mask;
+DEFINE_PER_CPU(struct prof_count *, prof_counts);
 
-/* Live bytes, about, and the most there were. */
-struct peak {
-	atomic64_t live;
-	atomic64_t most;
-};
-
-struct site {
-	unsigned long key;	/* of its frames; 0 if there is none */
-	bool ready;		/* its name is there */
-	bool hidden;		/* by the filter */
-	struct peak peak;
-};
-
-struct count {
-	u64 blocks;		/* ever */
-	u64 bytes;
-	s64 unfolded;		/* live bytes that the peak does not know of */
-};
-
-/* Task, softirq, hardirq, NMI: interrupt_context_level(). */
-#define CONTEXTS	4
-
-struct counts {
-	struct count site[CONTEXTS];
-};
-
-static struct site *sites;
-static char (*names)[NAME_LEN];		/* depth of them a site */
+static char (*names)[NAME_LEN];		/* prof_depth of them a site */
+static unsigned int prof_depth;
 static unsigned int nr_sites;		/* a power of two */
-static unsigned int depth;
-static struct peak total_peak;
 
-static DEFINE_PER_CPU(struct counts *, counts);		/* by site */
-static DEFINE_PER_CPU(struct counts, total);		/* only what is unfolded */
-static DEFINE_PER_CPU(u64 [CONTEXTS], dropped);
+/* Of all sites: as prof_site's. */
+static atomic64_t total_live, total_most;
+
+size_t prof_size_min, prof_size_max = SIZE_MAX;
 
 static struct {
 	char function[64];
 	char module[64];
-	size_t min, max;
-} filter = { .max = SIZE_MAX };
+} filter;
 
 /* ---- Begin and end ---- */
 
-int prof_sites_new(unsigned int nr, unsigned int frames)
+int prof_sites_new(unsigned int nr, unsigned int depth)
 {
 	unsigned int cpu;
 
 	nr_sites = roundup_pow_of_two(nr);
-	depth = frames;
-	sites = kvcalloc(nr_sites, sizeof(*sites), GFP_KERNEL);
+	prof_site_mask = nr_sites - 1;
+	prof_depth = depth;
+	prof_site = kvcalloc(nr_sites, sizeof(*prof_site), GFP_KERNEL);
 	names = kvcalloc(array_size(nr_sites, depth), NAME_LEN, GFP_KERNEL);
-	if (!sites || !names)
+	if (!prof_site || !names)
 		goto out;
 	for_each_possible_cpu(cpu) {
-		per_cpu(counts, cpu) = kvzalloc_node(array_size(nr_sites, sizeof(struct counts)),
+		struct prof_count *c = kvzalloc_node(array_size(nr_sites, sizeof(*c)),
 						     GFP_KERNEL, cpu_to_node(cpu));
-		if (!per_cpu(counts, cpu))
+
+		if (!c)
 			goto out;
-		memset(per_cpu_ptr(&total, cpu), 0, sizeof(total));
-		memset(per_cpu_ptr(&dropped, cpu), 0, sizeof(dropped));
+		per_cpu(prof_counts, cpu) = c;
 	}
-	memset(&total_peak, 0, sizeof(total_peak));
-	strscpy(names[0], "(further call sites)", NAME_LEN);
-	sites[SITE_REST].key = 1;
-	sites[SITE_REST].ready = true;
+	atomic64_set(&total_live, 0);
+	atomic64_set(&total_most, 0);
+	strscpy(names[SITE_REST], "(further call sites)", NAME_LEN);
+	prof_site[SITE_REST].key = 1;
+	prof_site[SITE_REST].ready = true;
 	return 0;
 
 out:
@@ -105,20 +79,20 @@ void prof_sites_free(void)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
-		kvfree(per_cpu(counts, cpu));
-		per_cpu(counts, cpu) = NULL;
+		kvfree(per_cpu(prof_counts, cpu));
+		per_cpu(prof_counts, cpu) = NULL;
 	}
 	kvfree(names);
-	kvfree(sites);
+	kvfree(prof_site);
 	names = NULL;
-	sites = NULL;
+	prof_site = NULL;
 	nr_sites = 0;
 }
 
 size_t prof_sites_bytes(void)
 {
-	return nr_sites * (sizeof(*sites) + depth * NAME_LEN +
-			   num_possible_cpus() * sizeof(struct counts));
+	return nr_sites * (sizeof(*prof_site) + prof_depth * NAME_LEN +
+			   num_possible_cpus() * sizeof(struct prof_count));
 }
 
 /* Those there may be; most are not in use. */
@@ -131,7 +105,8 @@ unsigned int prof_nr_sites(void)
 
 const char *prof_site_frame(u32 site, unsigned int frame)
 {
-	const char *name = frame < depth ? names[site * depth + frame] : "";
+	const char *name = frame < prof_depth ?
+			   names[site * prof_depth + frame] : "";
 
 	return *name ? name : NULL;
 }
@@ -167,24 +142,29 @@ static bool name_hidden(const char *name)
 
 static void site_filter(u32 site)
 {
-	WRITE_ONCE(sites[site].hidden, name_hidden(names[site * depth]));
-}
-
-bool prof_site_hidden(u32 site)
-{
-	return READ_ONCE(sites[site].hidden);
+	WRITE_ONCE(prof_site[site].hidden, name_hidden(names[site * prof_depth]));
 }
 
 /* Is the site in use, and let through by the filter? */
 bool prof_site_shown(u32 site)
 {
-	return smp_load_acquire(&sites[site].ready) && !prof_site_hidden(site);
+	/* Pairs with that of site_make(). */
+	return smp_load_acquire(&prof_site[site].ready) &&
+	       !READ_ONCE(prof_site[site].hidden);
+}
+
+bool prof_filter_is_set(void)
+{
+	return *filter.function || *filter.module ||
+	       prof_size_min || prof_size_max != SIZE_MAX;
 }
 
 /* "function=GLOB", "module=GLOB", "size=FROM-TO", each at most once; or nothing. */
 int prof_filter_set(char *text)
 {
-	typeof(filter) new = { .max = SIZE_MAX };
+	unsigned long min = 0, max = ULONG_MAX;
+	typeof(filter) new = {};
+	bool sized = false;
 	char *word;
 	u32 site;
 
@@ -204,12 +184,15 @@ int prof_filter_set(char *text)
 		} else if (!strcmp(word, "size")) {
 			char *to = strchr(value, '-');
 
+			if (sized)
+				return -EINVAL;
+			sized = true;
 			if (!to)
 				to = value;
 			else
 				*to++ = '\0';
-			if (kstrtoul(value, 0, &new.min) ||
-			    kstrtoul(to, 0, &new.max) || new.min > new.max)
+			if (kstrtoul(value, 0, &min) ||
+			    kstrtoul(to, 0, &max) || min > max)
 				return -EINVAL;
 		}
 		if (room && (*room || !*value ||
@@ -219,8 +202,11 @@ int prof_filter_set(char *text)
 			return -EINVAL;
 	}
 	filter = new;
+	WRITE_ONCE(prof_size_min, min);
+	WRITE_ONCE(prof_size_max, max);
 	for (site = 1; site < nr_sites; site++)
-		if (smp_load_acquire(&sites[site].ready))
+		/* Pairs with that of site_make(). */
+		if (smp_load_acquire(&prof_site[site].ready))
 			site_filter(site);
 	return 0;
 }
@@ -231,13 +217,8 @@ void prof_filter_show(struct seq_file *m)
 		seq_printf(m, "function=%s\n", filter.function);
 	if (*filter.module)
 		seq_printf(m, "module=%s\n", filter.module);
-	if (filter.min || filter.max != SIZE_MAX)
-		seq_printf(m, "size=%zu-%zu\n", filter.min, filter.max);
-}
-
-bool prof_filter_size(size_t size)
-{
-	return size >= READ_ONCE(filter.min) && size <= READ_ONCE(filter.max);
+	if (prof_size_min || prof_size_max != SIZE_MAX)
+		seq_printf(m, "size=%zu-%zu\n", prof_size_min, prof_size_max);
 }
 
 /* ---- A site is found, or made ---- */
@@ -249,43 +230,46 @@ static unsigned int frames_of(unsigned long ip, unsigned long *frame)
 	unsigned int nr, i, n = 1;
 
 	frame[0] = ip;
-	if (depth == 1)
+	if (prof_depth == 1)
 		return 1;
 	nr = stack_trace_save(all, ARRAY_SIZE(all), 1);
 	for (i = 0; i < nr && all[i] != ip; i++)
 		;
-	for (i++; i < nr && n < depth; i++)
+	for (i++; i < nr && n < prof_depth; i++)
 		frame[n++] = all[i];
 	return n;
 }
 
-static u32 site_make(u32 site, const unsigned long *frame,
-			      unsigned int nr)
+static u32 site_make(u32 site, const unsigned long *frame, unsigned int nr)
 {
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		snprintf(names[site * depth + i], NAME_LEN, "%pS",
+		snprintf(names[site * prof_depth + i], NAME_LEN, "%pS",
 			 (void *)frame[i]);
 	site_filter(site);
-	smp_store_release(&sites[site].ready, true);
+	/* Who sees that, sees the names. */
+	smp_store_release(&prof_site[site].ready, true);
 	return site;
 }
 
-static noinline u32 site_find_slow(unsigned long ip)
+/* The site of an allocation at @ip. */
+u32 prof_site_find(unsigned long ip)
 {
 	unsigned long frame[PROF_DEPTH_MAX], key, had;
 	unsigned int nr = frames_of(ip, frame), i;
 	u32 at;
 
-	key = nr == 1 ? ip : (unsigned long)jhash2((u32 *)frame, nr * 2, 0) << 32 |
-			     jhash2((u32 *)frame, nr * 2, 1);
+	key = ip;
+	if (nr > 1)
+		key = (unsigned long)jhash2((u32 *)frame, nr * 2, 0) << 32 |
+		      jhash2((u32 *)frame, nr * 2, 1);
 	at = hash_long(key, 32);
 	for (i = 0; i < SITE_PROBES; i++, at++) {
 		at &= nr_sites - 1;
-		had = READ_ONCE(sites[at].key);
+		had = READ_ONCE(prof_site[at].key);
 		if (!had) {
-			had = cmpxchg(&sites[at].key, 0, key);
+			had = cmpxchg(&prof_site[at].key, 0, key);
 			if (!had)
 				return site_make(at, frame, nr);
 		}
@@ -295,69 +279,24 @@ static noinline u32 site_find_slow(unsigned long ip)
 	return SITE_REST;
 }
 
-/* The site of an allocation at @ip. */
-u32 prof_site_find(unsigned long ip)
+/* ---- Counts ---- */
+
+static void most_raise(atomic64_t *most, s64 live)
 {
-	u32 at = hash_long(ip, 32) & (nr_sites - 1);
+	s64 was = atomic64_read(most);
 
-	if (likely(depth == 1 && READ_ONCE(sites[at].key) == ip))
-		return at;
-	return site_find_slow(ip);
-}
-
-/* ---- Counting: preemption is off ---- */
-
-static struct count *count_here(u32 site)
-{
-	return &this_cpu_read(counts)[site].site[interrupt_context_level()];
-}
-
-static void peak_raise(struct peak *peak, s64 live)
-{
-	s64 most = atomic64_read(&peak->most);
-
-	while (live > most && !atomic64_try_cmpxchg(&peak->most, &most, live))
+	while (live > was && !atomic64_try_cmpxchg(most, &was, live))
 		;
 }
 
-static noinline void peak_fold(struct peak *peak, struct count *c)
+/* Preemption is off. */
+noinline void prof_fold(u32 site, struct prof_count *c)
 {
-	peak_raise(peak, atomic64_add_return(c->unfolded, &peak->live));
-	c->unfolded = 0;
-}
+	s64 more = local_xchg(&c->unfolded, 0);
 
-static __always_inline void peak_add(struct peak *peak, struct count *c,
-				     s64 bytes, s64 fold)
-{
-	c->unfolded += bytes;
-	if (unlikely(abs(c->unfolded) >= fold))
-		peak_fold(peak, c);
-}
-
-static __always_inline void peaks_add(u32 site, struct count *c, s64 bytes)
-{
-	peak_add(&sites[site].peak, c, bytes, SITE_FOLD);
-	peak_add(&total_peak, &this_cpu_ptr(&total)->site[interrupt_context_level()],
-		 bytes, TOTAL_FOLD);
-}
-
-void prof_count_alloc(const struct prof_record *record)
-{
-	struct count *c = count_here(record->site);
-
-	c->blocks++;
-	c->bytes += record->size;
-	peaks_add(record->site, c, record->size);
-}
-
-void prof_count_free(const struct prof_record *record)
-{
-	peaks_add(record->site, count_here(record->site), -(s64)record->size);
-}
-
-void prof_count_drop(void)
-{
-	this_cpu_ptr(dropped)[interrupt_context_level()]++;
+	most_raise(&prof_site[site].most,
+		   atomic64_add_return(more, &prof_site[site].live));
+	most_raise(&total_most, atomic64_add_return(more, &total_live));
 }
 
 /* ---- Adding up ---- */
@@ -373,12 +312,12 @@ static void sum_record(const void *p, const struct prof_record *record,
 	sum->age = max(sum->age, prof_now() - record->born);
 }
 
-static void sum_finish(struct prof_sum *sum, struct peak *peak)
+static void sum_finish(struct prof_sum *sum, atomic64_t *most)
 {
 	u64 every = prof_setup.every;
 
-	peak_raise(peak, sum->bytes);
-	sum->peak = atomic64_read(&peak->most) * every;
+	most_raise(most, sum->bytes);
+	sum->peak = atomic64_read(most) * every;
 	sum->blocks *= every;
 	sum->bytes *= every;
 	sum->given *= every;
@@ -393,20 +332,18 @@ static void sum_finish(struct prof_sum *sum, struct peak *peak)
 struct prof_sum *prof_sums(struct prof_sum *total)
 {
 	struct prof_sum *sum = kvcalloc(nr_sites + 1, sizeof(*sum), GFP_KERNEL);
-	unsigned int cpu, i, context;
+	unsigned int cpu, i;
 
 	if (!sum)
 		return NULL;
-	prof_for_each_record(sum_record, sum);
+	prof_records_walk(sum_record, sum);
 	memset(total, 0, sizeof(*total));
 	for (i = 0; i < nr_sites; i++) {
 		for_each_possible_cpu(cpu) {
-			for (context = 0; context < CONTEXTS; context++) {
-				struct count *c = &per_cpu(counts, cpu)[i].site[context];
+			struct prof_count *c = per_cpu(prof_counts, cpu) + i;
 
-				sum[i].total_blocks += READ_ONCE(c->blocks);
-				sum[i].total_bytes += READ_ONCE(c->bytes);
-			}
+			sum[i].total_blocks += local_read(&c->blocks);
+			sum[i].total_bytes += local_read(&c->bytes);
 		}
 		total->blocks += sum[i].blocks;
 		total->bytes += sum[i].bytes;
@@ -414,32 +351,24 @@ struct prof_sum *prof_sums(struct prof_sum *total)
 		total->total_blocks += sum[i].total_blocks;
 		total->total_bytes += sum[i].total_bytes;
 		if (sum[i].total_blocks)
-			sum_finish(&sum[i], &sites[i].peak);
+			sum_finish(&sum[i], &prof_site[i].most);
 	}
-	sum_finish(total, &total_peak);
+	sum_finish(total, &total_most);
 	return sum;
 }
 
-/* From now on, the most is what there is now. */
+/* From now on, the most of each site and of all is what there is now. */
 int prof_peak_reset(void)
 {
 	struct prof_sum total, *sum = prof_sums(&total);
+	unsigned int i;
 
 	if (!sum)
 		return -ENOMEM;
-	atomic64_set(&total_peak.most, div_u64(total.bytes, prof_setup.every));
+	for (i = 0; i < nr_sites; i++)
+		atomic64_set(&prof_site[i].most,
+			     div_u64(sum[i].bytes, prof_setup.every));
+	atomic64_set(&total_most, div_u64(total.bytes, prof_setup.every));
 	kvfree(sum);
 	return 0;
-}
-
-/* Allocations that were to be recorded, and for which there was no room. */
-u64 prof_dropped(void)
-{
-	unsigned int cpu, context;
-	u64 n = 0;
-
-	for_each_possible_cpu(cpu)
-		for (context = 0; context < CONTEXTS; context++)
-			n += READ_ONCE(per_cpu(dropped, cpu)[context]);
-	return n * prof_setup.every;
 }

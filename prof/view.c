@@ -125,28 +125,26 @@ static int top_open(struct inode *inode, struct file *file)
 	return single_open(file, top_show, NULL);
 }
 
-/* A word that was written, without the newline. */
-static int word_from_user(char *word, size_t room, const char __user *buf,
-			  size_t count)
+/* What was written, without the blanks and newlines around it; or an error. */
+static char *text_from_user(char *text, size_t room, const char __user *buf,
+			    size_t count)
 {
 	if (count >= room)
-		return -EINVAL;
-	if (copy_from_user(word, buf, count))
-		return -EFAULT;
-	word[count] = '\0';
-	strim(word);
-	return 0;
+		return ERR_PTR(-EINVAL);
+	if (copy_from_user(text, buf, count))
+		return ERR_PTR(-EFAULT);
+	text[count] = '\0';
+	return strim(text);
 }
 
 static ssize_t top_write(struct file *file, const char __user *buf,
 			 size_t count, loff_t *pos)
 {
+	char text[16], *word = text_from_user(text, sizeof(text), buf, count);
 	unsigned int i;
-	char word[16];
-	int err = word_from_user(word, sizeof(word), buf, count);
 
-	if (err)
-		return err;
+	if (IS_ERR(word))
+		return PTR_ERR(word);
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
 		if (!strcmp(word, orders[i].name)) {
 			order = i;
@@ -279,7 +277,7 @@ static int snapshot_do(char *name)
 	struct snapshot *old, *new;
 
 	name += drop;
-	if (!*name || strpbrk(name, " \t\n"))
+	if (!*name || strlen(name) >= SNAPSHOT_NAME || strpbrk(name, " \t\n"))
 		return -EINVAL;
 	old = snapshot_find(name);
 	if (drop) {
@@ -303,11 +301,12 @@ static int snapshot_do(char *name)
 static ssize_t snapshot_write(struct file *file, const char __user *buf,
 			      size_t count, loff_t *pos)
 {
-	char name[SNAPSHOT_NAME + 1];
-	int err = word_from_user(name, sizeof(name), buf, count);
+	char text[SNAPSHOT_NAME + 2];	/* with "-" and a newline */
+	char *name = text_from_user(text, sizeof(text), buf, count);
+	int err;
 
-	if (err)
-		return err;
+	if (IS_ERR(name))
+		return PTR_ERR(name);
 	mutex_lock(&prof_mutex);
 	err = snapshot_do(name);
 	mutex_unlock(&prof_mutex);
@@ -401,8 +400,10 @@ static int diff_now(struct seq_file *m)
 	}
 	if (!old)
 		return -ENOENT;
-	if (!new)
-		new = now = snapshot_take("");
+	if (!new) {
+		now = snapshot_take("");
+		new = now;
+	}
 	change = kvcalloc(prof_nr_sites(), sizeof(*change), GFP_KERNEL);
 	if (new && change)
 		diff_print(m, old, new, change);
@@ -430,11 +431,13 @@ static int diff_open(struct inode *inode, struct file *file)
 static ssize_t diff_write(struct file *file, const char __user *buf,
 			  size_t count, loff_t *pos)
 {
-	char text[2 * SNAPSHOT_NAME], *rest = text, *old, *new;
-	int err = word_from_user(text, sizeof(text), buf, count);
+	char text[2 * SNAPSHOT_NAME + 1];
+	char *rest = text_from_user(text, sizeof(text), buf, count);
+	const char *old, *new;
+	int err = 0;
 
-	if (err)
-		return err;
+	if (IS_ERR(rest))
+		return PTR_ERR(rest);
 	old = strsep(&rest, " \t") ?: "";
 	new = rest ? strim(rest) : "";
 	mutex_lock(&prof_mutex);
