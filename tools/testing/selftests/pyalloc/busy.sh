@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Interrupts that find "busy" taken: the window of a few instructions, held open.
+# Interrupts that find "busy" taken: the window of a few instructions, held open; $SHOTS
+# times (default 100) for each kind of interrupt and CPU.
 
 . "$(dirname "$0")/functions.sh"
 
-SHOTS=100
+SHOTS=${SHOTS:-100}
 VISITS=20
 
 # Nothing but visits can come then.
@@ -16,7 +17,7 @@ shots()
 {
 	frees=$(ledger 'frees in an interrupt, busy')
 	allocs=$(fall 'in an interrupt, busy' 1)
-	ask busy "$2" "$1" $SHOTS
+	ask busy "$2" "$1" "$SHOTS"
 	is "frees that met busy" "$(ledger 'frees in an interrupt, busy')" $((frees + SHOTS))
 	is "allocations that met busy" "$(fall 'in an interrupt, busy' 1)" $((allocs + SHOTS))
 	ask rest

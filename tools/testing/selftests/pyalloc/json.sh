@@ -392,7 +392,7 @@ test_blocks_on_their_way_are_in_transit()
 	need_cpus 2
 	ask alloc 0 64 50
 	# Fewer than a batch: they wait for the reaper, so look at once.
-	for _ in $(seq 10); do
+	for _ in $(seq 4); do
 		ask free 1 1
 		read_json
 		[ "$(member .heaps.0.classes.0.in_transit)" = 0 ] || break
@@ -508,13 +508,13 @@ test_read_under_load()
 		done
 	) &
 	heaps=$!
-	for n in $(seq 10); do
+	for n in $(seq 4); do
 		cat "$JSON" >"/tmp/json$n" || fail "cannot read"
 	done
 	touch /tmp/enough
 	wait "$storms" || fail "the storms did damage"
 	wait "$heaps" || fail "heaps do not come and go"
-	for n in $(seq 10); do
+	for n in $(seq 4); do
 		read_json "/tmp/json$n"
 		is "bytes" "$(member .heaps.0.bytes.total)" \
 			$(($(member .heaps.0.arenas.current) * ARENA))
