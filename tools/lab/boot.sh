@@ -102,6 +102,37 @@ qemu_nodes()
 	machine+=(-m "$total" -smp "$1,sockets=$1")
 }
 
+# qemu_core FILE: $machine stays, stopped, when its kernel has ended, until its memory is
+# in FILE; the device is there for the kernel to say where in it things are
+qemu_core()
+{
+	rm -f "$1"
+	mkfifo "$dir"/qmp.{in,out}
+	# shellcheck disable=SC2054 # the commas are QEMU's
+	machine+=(-device vmcoreinfo -action shutdown=pause
+		-chardev "pipe,id=qmp,path=$dir/qmp" -mon chardev=qmp,mode=control)
+	write_core "$1" <"$dir/qmp.out" >"$dir/qmp.in" 2>/dev/null &
+	core_writer=$!
+}
+
+# What QEMU tells comes on stdin, what it is told goes to stdout. Paging: the core has the
+# kernel's own addresses, too, without which drgn 0.0.22 does not find the page tables.
+write_core()
+{
+	echo '{"execute": "qmp_capabilities"}'
+	grep -q -m 1 '"SHUTDOWN"'
+	echo '{"execute": "dump-guest-memory",
+		"arguments": {"paging": true, "protocol": "file:'"$1"'"}}'
+	echo '{"execute": "quit"}'
+}
+
+# need_core FILE: after the boot
+need_core()
+{
+	kill "$core_writer" 2>/dev/null || :
+	[ -s "$1" ] || die "QEMU wrote no core: $(cat "$dir/machine")"
+}
+
 # uml_machine CPUS MEMORY BUILD INITRAMFS APPEND
 uml_machine()
 {
