@@ -420,6 +420,7 @@ static inline atomic_t *py_prof_maybe(const void *p)
 
 int pyalloc_prof_start(const struct py_prof *prof, bool sampled);
 void pyalloc_prof_stop(void);
+void pyalloc_prof_json(void (*show)(struct seq_file *m));
 
 static inline struct py_arena *py_arena_of(const void *p)
 {

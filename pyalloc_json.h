@@ -188,9 +188,31 @@ static void json_heap(struct seq_file *m, struct pyheap *heap,
 	seq_puts(m, "\n}");
 }
 
+static void (*prof_json)(struct seq_file *m);
+static DEFINE_MUTEX(prof_json_mutex);	/* of prof_json */
+
+/**
+ * pyalloc_prof_json() - say what a profiler adds to stats.json
+ * @show: prints one JSON value; NULL: there is no profiler any more
+ *
+ * Context: May sleep; waits until @show's predecessor is not being called.
+ */
+void pyalloc_prof_json(void (*show)(struct seq_file *m))
+{
+	mutex_lock(&prof_json_mutex);
+	prof_json = show;
+	mutex_unlock(&prof_json_mutex);
+}
+EXPORT_SYMBOL_INTERNAL(pyalloc_prof_json);
+
 static void json_profile(struct seq_file *m)
 {
-	seq_puts(m, "null");
+	mutex_lock(&prof_json_mutex);
+	if (prof_json)
+		prof_json(m);
+	else
+		seq_puts(m, "null");
+	mutex_unlock(&prof_json_mutex);
 }
 
 static void json_head(struct seq_file *m)

@@ -314,7 +314,7 @@ static const struct file_operations traced_fops = {
 	.release = single_release,
 };
 
-static size_t overhead(void)
+size_t prof_overhead(void)
 {
 	return prof_records_bytes() + prof_sites_bytes() +
 	       prof_snapshots_bytes();
@@ -325,7 +325,7 @@ static int overhead_show(struct seq_file *m, void *unused)
 	mutex_lock(&prof_mutex);
 	seq_printf(m, "records %zu\nsites %zu\nsnapshots %zu\ntotal %zu\n",
 		   prof_records_bytes(), prof_sites_bytes(),
-		   prof_snapshots_bytes(), overhead());
+		   prof_snapshots_bytes(), prof_overhead());
 	mutex_unlock(&prof_mutex);
 	return 0;
 }
@@ -382,11 +382,13 @@ static int __init pyalloc_prof_init(void)
 	debugfs_create_file("overhead", 0400, debugfs, NULL, &overhead_fops);
 	debugfs_create_file("pins", 0400, debugfs, NULL, &prof_pins_fops);
 	prof_view_files(debugfs);
+	pyalloc_prof_json(prof_json);
 	return 0;
 }
 
 static void __exit pyalloc_prof_exit(void)
 {
+	pyalloc_prof_json(NULL);
 	debugfs_remove(debugfs);
 	mutex_lock(&prof_mutex);
 	prof_stop();

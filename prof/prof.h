@@ -25,6 +25,8 @@ extern struct mutex prof_mutex;	/* begin, end, and who looks */
 /* Allocations that were to be recorded, and for which there was no room. */
 u64 prof_dropped(void);
 
+size_t prof_overhead(void);		/* bytes that the profile takes */
+
 /* ---- record.c: the live blocks ---- */
 
 int prof_records_new(unsigned long nr);

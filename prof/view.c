@@ -20,15 +20,18 @@ struct line {
 	struct prof_sum sum;
 };
 
-/* All call sites that are shown; *@nr of them, for kvfree(). NULL: no memory. */
-static struct line *lines_read(unsigned int *nr)
+/*
+ * All call sites that are shown; *@nr of them, for kvfree(); and *@total, of all.
+ * NULL: no memory.
+ */
+static struct line *lines_read(unsigned int *nr, struct prof_sum *total)
 {
-	struct prof_sum total, *sum;
 	unsigned int i, n = 0;
+	struct prof_sum *sum;
 	struct line *line;
 
 	lockdep_assert_held(&prof_mutex);
-	sum = prof_sums(&total);
+	sum = prof_sums(total);
 	if (!sum)
 		return NULL;
 	for (i = 0; i < prof_nr_sites(); i++)
@@ -86,11 +89,12 @@ static unsigned int order;
 
 static int top_show(struct seq_file *m, void *unused)
 {
+	struct prof_sum total;
 	unsigned int nr, i;
 	struct line *line;
 
 	mutex_lock(&prof_mutex);
-	line = lines_read(&nr);
+	line = lines_read(&nr, &total);
 	if (!line) {
 		mutex_unlock(&prof_mutex);
 		return -ENOMEM;
@@ -230,12 +234,13 @@ size_t prof_snapshots_bytes(void)
 static struct snapshot *snapshot_take(const char *name)
 {
 	struct snapshot *s = kzalloc(sizeof(*s), GFP_KERNEL);
+	struct prof_sum total;
 
 	if (!s)
 		return NULL;
 	strscpy(s->name, name, sizeof(s->name));
 	s->when = ktime_get_boottime();
-	s->line = lines_read(&s->nr);
+	s->line = lines_read(&s->nr, &total);
 	if (!s->line) {
 		kfree(s);
 		return NULL;
@@ -459,6 +464,59 @@ static const struct file_operations diff_fops = {
 	.llseek = seq_lseek,
 	.release = single_release,
 };
+
+/* ---- stats.json ---- */
+
+static void json_site(struct seq_file *m, const struct line *line)
+{
+	const struct prof_sum *s = &line->sum;
+	const char *name;
+	unsigned int i;
+
+	seq_puts(m, "{\"frames\": [");
+	for (i = 0; (name = prof_site_frame(line->site, i)); i++)
+		seq_printf(m, i ? ", \"%s\"" : "\"%s\"", name);
+	seq_printf(m, "], \"blocks\": %lld, \"bytes\": %lld, \"given\": %lld, ",
+		   s->blocks, s->bytes, s->given);
+	seq_printf(m, "\"peak_bytes\": %lld, \"total_blocks\": %llu, \"total_bytes\": %llu, ",
+		   s->peak, s->total_blocks, s->total_bytes);
+	if (s->blocks)
+		seq_printf(m, "\"oldest_ms\": %llu}", prof_age_ms(s->age));
+	else
+		seq_puts(m, "\"oldest_ms\": null}");
+}
+
+/* The member "profile": null if it never began. */
+void prof_json(struct seq_file *m)
+{
+	struct prof_sum total;
+	struct line *line;
+	unsigned int nr, i;
+
+	mutex_lock(&prof_mutex);
+	line = prof_nr_sites() ? lines_read(&nr, &total) : NULL;
+	if (!line) {
+		seq_puts(m, "null");
+		goto out;
+	}
+	sort(line, nr, sizeof(*line), by_size, NULL);
+	seq_printf(m, "{\n\"enabled\": %s, \"every\": %u, \"depth\": %u,\n",
+		   prof_setup.on ? "true" : "false", prof_setup.every,
+		   prof_setup.depth);
+	seq_printf(m, "\"blocks\": %lld, \"bytes\": %lld, \"peak_bytes\": %lld, ",
+		   total.blocks, total.bytes, total.peak);
+	seq_printf(m, "\"dropped\": %llu, \"overhead\": %zu,\n\"sites\": [\n",
+		   prof_dropped(), prof_overhead());
+	for (i = 0; i < nr; i++) {
+		if (i)
+			seq_puts(m, ",\n");
+		json_site(m, &line[i]);
+	}
+	seq_puts(m, "\n]\n}");
+	kvfree(line);
+out:
+	mutex_unlock(&prof_mutex);
+}
 
 void prof_view_files(struct dentry *dir)
 {

@@ -392,7 +392,7 @@ test_blocks_on_their_way_are_in_transit()
 	need_cpus 2
 	ask alloc 0 64 50
 	# Fewer than a batch: they wait for the reaper, so look at once.
-	for _ in $(seq 4); do
+	for _ in $(seq 10); do
 		ask free 1 1
 		read_json
 		[ "$(member .heaps.0.classes.0.in_transit)" = 0 ] || break
