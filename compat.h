@@ -124,12 +124,27 @@ static inline void py_fault_debugfs(struct py_fault_attr *attr,
 }
 #endif
 
+/*
+ * /proc/allocinfo, which 6.10 brought, counts by call site: ours is that of our caller.
+ * Each block has a word more, behind all blocks of its pool, for whose it is.
+ */
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+#include <linux/alloc_tag.h>
+#define PY_TAG_BYTES	sizeof(union codetag_ref)
+#define py_tags_on()	mem_alloc_profiling_enabled()
+#define py_caller_s(fn)	fn##_noprof
+#else
+#define PY_TAG_BYTES	0
+#define py_tags_on()	false
+#define py_caller_s(fn)	fn
+#endif
+
 /* 6.18 has a kmalloc() for any context; on others there is nothing to be had. */
 static inline void *py_kmalloc_nolock(size_t size, gfp_t gfp)
 {
 #ifdef kmalloc_nolock
-	return kmalloc_nolock(size, gfp & (__GFP_ZERO | __GFP_ACCOUNT),
-			      NUMA_NO_NODE);
+	gfp &= __GFP_ZERO | __GFP_ACCOUNT;
+	return py_caller_s(kmalloc_nolock)(size, gfp, NUMA_NO_NODE);
 #else
 	return NULL;
 #endif

@@ -1055,6 +1055,7 @@ static __always_inline struct py_pool *pool_next(struct pyheap_cpu *hc,
 	pool->carved = 0;
 	pool->left = 1;
 	pool->class = class;
+	tags_clear(pool);
 	WRITE_ONCE(py_arena_of(pool)->class[py_pool_index(pool)], class);
 	return pool;
 }
@@ -1414,6 +1415,8 @@ static __always_inline void *block_init_nolock(void *p, unsigned int class,
 		p = memset(p, 0, py_class_size(class));
 	if (PY_ANNOTATE)
 		block_open(p, py_class_size(class), size);
+	if (py_tags_on())
+		tag_alloc(p, class);
 	return p;
 }
 
@@ -1517,14 +1520,14 @@ static noinline void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 	struct py_large *large;
 
 	if (size > KMALLOC_MAX_SIZE)
-		return kmalloc(size, gfp);	/* says no */
+		return py_caller_s(kmalloc)(size, gfp);	/* says no */
 	if (!heap_charge(heap, usable, gfp))
 		return alloc_refused(heap);
 	large = alloc_at(sizeof(*large), gfp & ~(PY_GFP_KMALLOC | __GFP_ZERO), ip);
 	if (!large)
 		goto out_uncharge;
 	prof_free(large);		/* is ours, not the caller's */
-	large->p = kmalloc(size, gfp);
+	large->p = py_caller_s(kmalloc)(size, gfp);
 	if (!large->p)
 		goto out_free;
 	large->size = usable;
@@ -1555,7 +1558,7 @@ static __always_inline void *fall_through_for(struct pyheap *heap,
 
 	count_fall(heap, size, why);
 	p = heap_private(heap) ? large_alloc(heap, size, gfp, ip) :
-				 kmalloc(size, gfp);
+				 py_caller_s(kmalloc)(size, gfp);
 	tell_fall(ip, p, size, gfp, why);
 	return p;
 }
@@ -1953,6 +1956,7 @@ static noinline bool block_exit(void *p)
 		return false;
 	if (PY_ANNOTATE && !block_close(p, py_class_size(class)))
 		return false;
+	tag_free(p, class);
 	if (want_init_on_free())
 		memset(p, 0, py_class_size(class));
 	return true;
@@ -2176,7 +2180,7 @@ void *__pyalloc_node(size_t size, gfp_t gfp, int node)
 		return ZERO_SIZE_PTR;
 	why = size > PYALLOC_MAX ? PY_FALL_SIZE : PY_FALL_NODE;
 	count_fall(&py_default, size, why);
-	p = kmalloc_node(size, gfp, node);
+	p = py_caller_s(kmalloc_node)(size, gfp, node);
 	tell_fall(_RET_IP_, p, size, gfp, why);
 	return p;
 }

@@ -32,6 +32,13 @@ struct device;
 /* The size class of a request of 1 to PYALLOC_MAX bytes, from 0. */
 #define PYALLOC_CLASS(size)	(((unsigned int)(size) - 1) / PYALLOC_ALIGN)
 
+/* Of whoever calls pyalloc(), see the end. */
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+#define __pyalloc_kmalloc	kmalloc_noprof
+#else
+#define __pyalloc_kmalloc	kmalloc
+#endif
+
 void *__pyalloc(size_t size, gfp_t gfp) __alloc_size(1) __malloc;
 void *__pyalloc_class(size_t size, gfp_t gfp, unsigned long class)
 	__alloc_size(1) __malloc;
@@ -59,7 +66,7 @@ static __always_inline __alloc_size(1) __malloc
 void *pyalloc(size_t size, gfp_t gfp)
 {
 	if (__builtin_constant_p(size) && size > PYALLOC_MAX)
-		return kmalloc(size, gfp);
+		return __pyalloc_kmalloc(size, gfp);
 	if (__builtin_constant_p(size) && size)
 		return __pyalloc_class(size, gfp, PYALLOC_CLASS(size));
 	return __pyalloc(size, gfp);
@@ -557,6 +564,41 @@ __pyalloc_define_free(pyfree)
 __pyalloc_define_free(pyfree_sensitive)
 __pyalloc_define_free(pykvfree)
 __pyalloc_define_free(pykvfree_atomic)
+#endif
+
+/* ---- /proc/allocinfo --------------------------------------------------------- */
+
+/* As for kmalloc(), each call has an entry of its own there, by file and line. */
+#if defined(CONFIG_MEM_ALLOC_PROFILING) && !defined(PYALLOC_UNTAGGED)
+#define pyalloc(...)		alloc_hooks(pyalloc(__VA_ARGS__))
+#define pyzalloc(...)		alloc_hooks(pyzalloc(__VA_ARGS__))
+#define pyalloc_array(...)	alloc_hooks(pyalloc_array(__VA_ARGS__))
+#define pycalloc(...)		alloc_hooks(pycalloc(__VA_ARGS__))
+#define pyalloc_node(...)	alloc_hooks(pyalloc_node(__VA_ARGS__))
+#define pyzalloc_node(...)	alloc_hooks(pyzalloc_node(__VA_ARGS__))
+#define pyalloc_array_node(...)	alloc_hooks(pyalloc_array_node(__VA_ARGS__))
+#define pycalloc_node(...)	alloc_hooks(pycalloc_node(__VA_ARGS__))
+#define pyrealloc(...)		alloc_hooks(pyrealloc(__VA_ARGS__))
+#define pyrealloc_array(...)	alloc_hooks(pyrealloc_array(__VA_ARGS__))
+#define pyalloc_bulk(...)	alloc_hooks(pyalloc_bulk(__VA_ARGS__))
+#define pyalloc_nolock(...)	alloc_hooks(pyalloc_nolock(__VA_ARGS__))
+#define pyheap_alloc(...)	alloc_hooks(pyheap_alloc(__VA_ARGS__))
+#define pyheap_zalloc(...)	alloc_hooks(pyheap_zalloc(__VA_ARGS__))
+#define pyheap_calloc(...)	alloc_hooks(pyheap_calloc(__VA_ARGS__))
+#define pyheap_realloc(...)	alloc_hooks(pyheap_realloc(__VA_ARGS__))
+#define pymemdup(...)		alloc_hooks(pymemdup(__VA_ARGS__))
+#define pymemdup_nul(...)	alloc_hooks(pymemdup_nul(__VA_ARGS__))
+#define pymemdup_array(...)	alloc_hooks(pymemdup_array(__VA_ARGS__))
+#define pystrdup(...)		alloc_hooks(pystrdup(__VA_ARGS__))
+#define pystrndup(...)		alloc_hooks(pystrndup(__VA_ARGS__))
+#define pyvasprintf(...)	alloc_hooks(pyvasprintf(__VA_ARGS__))
+#define pyasprintf(...)		alloc_hooks(pyasprintf(__VA_ARGS__))
+#define devm_pyalloc(...)	alloc_hooks(devm_pyalloc(__VA_ARGS__))
+#define devm_pyzalloc(...)	alloc_hooks(devm_pyzalloc(__VA_ARGS__))
+#define devm_pyalloc_array(...)	alloc_hooks(devm_pyalloc_array(__VA_ARGS__))
+#define devm_pycalloc(...)	alloc_hooks(devm_pycalloc(__VA_ARGS__))
+#define devm_pyrealloc(...)	alloc_hooks(devm_pyrealloc(__VA_ARGS__))
+#define devm_pyrealloc_array(...) alloc_hooks(devm_pyrealloc_array(__VA_ARGS__))
 #endif
 
 #endif /* PYALLOC_H */

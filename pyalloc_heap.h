@@ -280,7 +280,7 @@ static u64 heap_live(struct pyheap *heap)
 	return live;
 }
 
-/* kmemleak and the profiler know each block that was not freed. */
+/* kmemleak, the profiler and /proc/allocinfo know each block that was not freed. */
 static void arena_forget(struct py_arena *arena)
 {
 	unsigned int i, n;
@@ -296,6 +296,7 @@ static void arena_forget(struct py_arena *arena)
 					    n * py_class_stride(class);
 
 			prof_free(block);
+			tag_free(block, class);
 			kmemleak_free(block);
 		}
 	}
@@ -311,7 +312,9 @@ static void heap_free_all(struct pyheap *heap)
 	for_each_node(nid) {
 		list_for_each_entry_safe(arena, next, &heap->node[nid]->arenas,
 					 all) {
-			if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) || prof_is_on())
+			if (IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) ||
+			    IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING) ||
+			    prof_is_on())
 				arena_forget(arena);
 			arena_free(arena);
 			cond_resched();

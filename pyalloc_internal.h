@@ -22,6 +22,7 @@
 #include <linux/types.h>
 
 #include "compat.h"
+#define PYALLOC_UNTAGGED
 #include "pyalloc.h"
 
 /* A number that a module parameter sets; &py_param_ops keeps it within its bounds. */
@@ -105,7 +106,7 @@ static inline unsigned int py_class_stride(unsigned int class)
 /* How many blocks a pool of this class holds. */
 static inline unsigned int py_class_blocks(unsigned int class)
 {
-	return PY_POOL_SIZE / py_class_stride(class);
+	return PY_POOL_SIZE / (py_class_stride(class) + PY_TAG_BYTES);
 }
 
 /* How many of its virgin blocks are carved at a time, if there are so many. */

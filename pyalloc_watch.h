@@ -15,7 +15,7 @@ static DEFINE_STATIC_KEY_MAYBE(CONFIG_INIT_ON_FREE_DEFAULT_ON, py_free_extra);
 
 static __always_inline bool extra_on_alloc(gfp_t gfp)
 {
-	return PY_ANNOTATE ||
+	return PY_ANNOTATE || py_tags_on() ||
 	       static_branch_maybe(CONFIG_INIT_ON_ALLOC_DEFAULT_ON,
 				   &py_alloc_extra) ||
 	       (gfp & __GFP_ZERO);
@@ -23,7 +23,7 @@ static __always_inline bool extra_on_alloc(gfp_t gfp)
 
 static __always_inline bool extra_on_free(void)
 {
-	return PY_ANNOTATE ||
+	return PY_ANNOTATE || py_tags_on() ||
 	       static_branch_maybe(CONFIG_INIT_ON_FREE_DEFAULT_ON,
 				   &py_free_extra);
 }
@@ -31,7 +31,7 @@ static __always_inline bool extra_on_free(void)
 /* Is a block looked at, and maybe wiped, before it is freed? */
 static __always_inline bool exit_on_free(void)
 {
-	return PY_ANNOTATE || want_init_on_free();
+	return PY_ANNOTATE || py_tags_on() || want_init_on_free();
 }
 
 /* The keys begin as the kernel is configured, and shall be as it was booted. */
@@ -60,7 +60,8 @@ static DEFINE_MUTEX(watch_mutex);	/* of the keys */
 
 static void alone_update(void)
 {
-	bool on = static_key_enabled(&py_prof_on) && !PY_ANNOTATE;
+	bool on = static_key_enabled(&py_prof_on) && !PY_ANNOTATE &&
+		  !IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING);
 
 	lockdep_assert_held(&watch_mutex);
 	if (on && static_key_count(&py_alloc_extra.key) == 1)
@@ -216,7 +217,7 @@ static void *krealloc_told(unsigned long ip, const void *p, size_t size,
 	void *new;
 
 	prof_free(p);
-	new = krealloc(p, size, gfp);
+	new = py_caller_s(krealloc)(p, size, gfp);
 	if (new)
 		prof_alloc(ip, new, size, ksize(new));
 	else
@@ -286,7 +287,57 @@ void pyalloc_prof_stop(void)
 }
 EXPORT_SYMBOL_INTERNAL(pyalloc_prof_stop);
 
-/* ---- Both ---------------------------------------------------------------------- */
+/* ---- /proc/allocinfo ----------------------------------------------------------- */
+
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+/* From the end of a pool downwards: for each block, who allocated it. */
+static union codetag_ref *tag_of(const void *p, unsigned int class)
+{
+	const void *end = PTR_ALIGN_DOWN(p, PY_POOL_SIZE) + PY_POOL_SIZE;
+
+	return (union codetag_ref *)end - 1 -
+	       offset_in_page(p) / py_class_stride(class);
+}
+
+static void tag_free(const void *p, unsigned int class)
+{
+	union codetag_ref *tag = tag_of(p, class);
+
+	if (tag->ct)
+		alloc_tag_sub(tag, py_class_size(class));
+}
+
+/* alloc_hooks(), see pyalloc.h, has said who asks. */
+static void tag_alloc(const void *p, unsigned int class)
+{
+	tag_free(p, class);	/* freed while nobody counted */
+	if (current->alloc_tag)
+		alloc_tag_add(tag_of(p, class), current->alloc_tag,
+			      py_class_size(class));
+}
+
+/* Of a pool that has just been given a class. */
+static void tags_clear(const struct py_pool *pool)
+{
+	size_t bytes = py_class_blocks(pool->class) * PY_TAG_BYTES;
+
+	memset(py_pool_base(pool) + PY_POOL_SIZE - bytes, 0, bytes);
+}
+#else
+static inline void tag_free(const void *p, unsigned int class)
+{
+}
+
+static inline void tag_alloc(const void *p, unsigned int class)
+{
+}
+
+static inline void tags_clear(const struct py_pool *pool)
+{
+}
+#endif
+
+/* ---- All of them --------------------------------------------------------------- */
 
 /* A block was handed out by block_init(). */
 static __always_inline void tell_init(unsigned long ip, const void *p,

@@ -7,6 +7,7 @@
 
 #include <pyalloc.h>
 
+#undef pyalloc
 #define pyalloc(size, gfp)	kmalloc(size, gfp)
 #define pyfree(p)		kfree(p)
 #define pysize(p)		ksize(p)
