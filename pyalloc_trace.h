@@ -105,6 +105,15 @@ TRACE_EVENT(pyalloc_realloc,
 		  __entry->bytes_req, show_gfp_flags(__entry->gfp_flags))
 );
 
+/* As numbers in the event's format: trace-cmd, which prints by it, knows no enum. */
+TRACE_DEFINE_ENUM(PY_FALL_SIZE);
+TRACE_DEFINE_ENUM(PY_FALL_NESTED);
+TRACE_DEFINE_ENUM(PY_FALL_ARENA);
+TRACE_DEFINE_ENUM(PY_FALL_RESERVE);
+TRACE_DEFINE_ENUM(PY_FALL_GFP);
+TRACE_DEFINE_ENUM(PY_FALL_NODE);
+TRACE_DEFINE_ENUM(PY_FALL_NOLOCK);
+
 #define show_fall_reason(reason)			\
 	__print_symbolic(reason,			\
 		{ PY_FALL_SIZE,		"size" },	\
