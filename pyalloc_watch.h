@@ -178,10 +178,10 @@ static __always_inline void prof_init(unsigned long ip, const void *p,
 		prof_alloc_now(ip, p, size, given);
 }
 
-/* @p is about to be freed. */
+/* @p is about to be freed; or NULL. */
 static __always_inline void prof_free(const void *p)
 {
-	if (!static_branch_unlikely(&py_prof_on))
+	if (!static_branch_unlikely(&py_prof_on) || ZERO_OR_NULL_PTR(p))
 		return;
 	preempt_disable();
 	if (atomic_read(py_prof_maybe(p)))
@@ -352,6 +352,7 @@ static __always_inline void tell_fall(unsigned long ip, const void *p,
 				      size_t size, gfp_t gfp,
 				      enum py_reason why)
 {
+	prof_free(p);		/* somebody may have called kfree() */
 	prof_alloc(ip, p, size, kmalloc_size_roundup(size));
 	trace_pyalloc_fall(ip, p, size, gfp, why);
 }

@@ -20,9 +20,9 @@
 #include "prof.h"
 
 /* All take effect when the profile begins. */
-static struct py_param records = { .value = 1 << 18, .min = 1 << 10, .max = 1 << 28 };
+static struct py_param records = { .value = 1 << 18, .min = 1 << 10, .max = 1 << 26 };
 module_param_cb(records, &py_param_ops, &records, 0644);
-MODULE_PARM_DESC(records, "Live blocks that can be recorded, 1024 to 2^28 (262144), at 25 bytes each");
+MODULE_PARM_DESC(records, "Live blocks that can be recorded, 1024 to 2^26 (262144), at 24 bytes each");
 
 static struct py_param sites = { .value = 1 << 10, .min = 1 << 6, .max = 1 << 20 };
 module_param_cb(sites, &py_param_ops, &sites, 0644);
