@@ -316,12 +316,14 @@ static void tag_alloc(const void *p, unsigned int class)
 			      py_class_size(class));
 }
 
-/* Of a pool that has just been given a class. */
+/* Of a pool that has just been given a class. KASAN would not have it by memset(). */
 static void tags_clear(const struct py_pool *pool)
 {
-	size_t bytes = py_class_blocks(pool->class) * PY_TAG_BYTES;
+	union codetag_ref *tag = py_pool_base(pool) + PY_POOL_SIZE;
+	unsigned int i;
 
-	memset(py_pool_base(pool) + PY_POOL_SIZE - bytes, 0, bytes);
+	for (i = py_class_blocks(pool->class); i; i--)
+		WRITE_ONCE((--tag)->ct, NULL);
 }
 #else
 static inline void tag_free(const void *p, unsigned int class)

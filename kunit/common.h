@@ -21,9 +21,10 @@
 /* Longer than anything may stay in transit or stranded, ms. */
 #define PY_ONE_SECOND		1000
 
-/* Blocks of the largest class that fill one pool, for KASAN with red zones. */
-#define PY_POOL_MAX_BLOCKS	(PY_POOL_SIZE / PYALLOC_MAX / \
-				 (IS_ENABLED(CONFIG_KASAN_GENERIC) ? 2 : 1))
+/* py_class_blocks() of the largest class, for the compiler. */
+#define PY_POOL_MAX_BLOCKS						\
+	(PY_POOL_SIZE / (PY_TAG_BYTES +					\
+	 PYALLOC_MAX * (IS_ENABLED(CONFIG_KASAN_GENERIC) ? 2 : 1)))
 
 /* And one arena. */
 #define PY_ARENA_MAX_BLOCKS	(PY_ARENA_POOLS * PY_POOL_MAX_BLOCKS)

@@ -311,24 +311,26 @@ static void used_pool_emptied_remotely_has_no_class(struct kunit *test)
 }
 
 /*
- * The whole of a full pool in one chain: it is never a used one. Of a size
- * whose pools hold whole batches. Tried again when the reaper was faster.
+ * The whole of a full pool in one chain: it is never a used one. What lacks of
+ * a whole batch is of another pool. Tried again when the reaper was faster.
  */
 static void full_pool_emptied_remotely_has_no_class(struct kunit *test)
 {
 	unsigned int other = py_other_cpu(test), n = py_class_blocks(PYALLOC_CLASS(16));
-	unsigned int count = 0, try, i = 0;
+	unsigned int more = roundup(n, PY_BATCH) - n, count = 0, try, i = 0;
 	struct py_arena *arena = NULL;
-	void **block, *next = NULL;
+	void **block, **others, *next = NULL;
 
 	for (try = 0; try < 10 && count != n; try++) {
 		pyfree(next);
 		pyalloc_trim();
+		others = py_get_many(test, more, 40);
 		block = py_get_many(test, n + 1, 16);
 		next = block[n];
 		arena = py_arena_of(block[0]);
 		i = py_index_of(block[0]);
 		py_free_many_on(other, block, n);
+		py_free_many_on(other, others, more);
 		count = py_chain_count(READ_ONCE(arena->remote[i]));
 	}
 	KUNIT_EXPECT_EQ(test, count, n);
