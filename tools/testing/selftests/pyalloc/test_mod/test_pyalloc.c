@@ -8,6 +8,9 @@
  *                          allocate on that CPU, and hold. HOW: "atomic", under
  *                          a spinlock, or "reserve", as reclaim does
  *   on CPU NODE SIZE COUNT allocate on that CPU, of that node's memory alone
+ *   pairs CPU COUNT        allocate as many blocks of 40 and of 48 bytes, in turn,
+ *                          each size at a call site of its own
+ *   resize CPU SIZE COUNT  resize the youngest COUNT of them
  *   free CPU COUNT         free the youngest COUNT of them on that CPU
  *   thin CPU N             free all but every Nth there
  *   foreign SIZE COUNT     give kmalloc()'s memory to pyfree()
@@ -162,6 +165,52 @@ static long do_on(void *arg)
 		cond_resched();
 	}
 	return 0;
+}
+
+static noinline bool fill_40(struct block *block)
+{
+	return block_fill(block, 40, GFP_KERNEL);
+}
+
+static noinline bool fill_48(struct block *block)
+{
+	return block_fill(block, 48, GFP_KERNEL);
+}
+
+static long do_pairs(void *arg)
+{
+	struct job *job = arg;
+
+	for (; job->count; job->count--, nr_held += 2) {
+		if (!fill_40(&held[nr_held]))
+			return -ENOMEM;
+		if (!fill_48(&held[nr_held + 1])) {
+			nr_held++;
+			return -ENOMEM;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static long do_resize(void *arg)
+{
+	struct job *job = arg;
+	long err = 0;
+	u32 i;
+
+	for (i = nr_held - job->count; i < nr_held; i++) {
+		struct block *block = &held[i];
+		u8 *p = pyrealloc(block->p, job->size, GFP_KERNEL);
+
+		if (!p)
+			return -ENOMEM;
+		if (memchr_inv(p, block->fill, min(block->size, job->size)))
+			err = -EIO;
+		block_set(block, p, job->size);
+		cond_resched();
+	}
+	return err;
 }
 
 static long do_free(void *arg)
@@ -912,6 +961,12 @@ static long command(const char *line)
 		return job.count > HELD_MAX - nr_held ? -ENOSPC :
 			job.node >= nr_node_ids || !node_online(job.node) ? -ENODEV :
 			on_cpu(cpu, do_on, &job);
+	if (sscanf(line, "pairs %u %u", &cpu, &job.count) == 2)
+		return job.count > (HELD_MAX - nr_held) / 2 ? -ENOSPC :
+			on_cpu(cpu, do_pairs, &job);
+	if (sscanf(line, "resize %u %u %u", &cpu, &job.size, &job.count) == 3)
+		return job.count > nr_held || !job.size ? -ERANGE :
+			on_cpu(cpu, do_resize, &job);
 	if (sscanf(line, "free %u %u", &cpu, &job.count) == 2)
 		return job.count > nr_held ? -ERANGE :
 			on_cpu(cpu, do_free, &job);
