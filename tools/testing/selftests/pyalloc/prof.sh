@@ -267,6 +267,26 @@ test_overhead_is_told()
 # The filter
 #
 
+test_stats_json_has_it()
+{
+	is "profile, before" "$(grep '"profile"' "$PY/stats.json")" '"profile": null'
+	begin
+	whoholds strings 100
+	whoholds leak 10
+	profile=$(sed '1,/"profile"/d' "$PY/stats.json")
+	matches "profile" "$profile" '^"enabled": true, "every": 1, "depth": 1,$'
+	matches "sums" "$profile" '^"blocks": 110, "bytes": 3500, "peak_bytes": 3500, "dropped": 0, '
+	is "sites" "$(echo "$profile" | sed -n 's/^.*frames": \["\([a-z_]*\).*/\1/p' | xargs)" \
+		"forget_objects make_strings"
+	matches "a site" "$profile" '^[{]"frames": \["make_strings\+0x[0-9a-f/x]+ \[whoholds\]"\], "blocks": 100, "bytes": 1500, "given": 1600, "peak_bytes": 1500, "total_blocks": 100, "total_bytes": 1500, "oldest_ms": [0-9]+[}]$'
+	unload whoholds
+	put enable 0
+	matches "ended" "$(cat "$PY/stats.json")" '^"enabled": false, '
+	matches "of none" "$(cat "$PY/stats.json")" '\["forget_objects.*"blocks": 0, .*"oldest_ms": null[}]'
+	unload pyalloc_prof
+	is "profile, after" "$(grep '"profile"' "$PY/stats.json")" '"profile": null'
+}
+
 test_filter_by_function()
 {
 	begin
