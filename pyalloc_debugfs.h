@@ -446,7 +446,8 @@ static void arena_look(const struct py_arena *arena, struct py_arena_info *info)
 			.state = READ_ONCE(arena->pool[i].state),
 		};
 
-		info->pages -= class == PY_CLASS_GONE;
+		if (class == PY_CLASS_GONE)
+			info->gone |= BIT_ULL(i);
 		if (class >= PYALLOC_NR_CLASSES || pool.state == PY_POOL_SPARE)
 			continue;
 		n = pool_count(&pool, class);
@@ -482,7 +483,6 @@ int pyheap_arenas(int (*fn)(const struct py_arena_info *info, void *arg),
 				.arena = arena,
 				.heap = py_heap_name(heap),
 				.node = arena->node->nid,
-				.pages = PY_ARENA_PAGES,
 			};
 
 			arena_look(arena, &info);

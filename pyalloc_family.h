@@ -158,10 +158,12 @@ EXPORT_SYMBOL_GPL(pyasprintf);
  */
 void pykvfree(const void *p)
 {
-	if (py_block_size(p))
+	if (py_block_size(p)) {
 		pyfree(p);
-	else
-		kvfree(p);
+		return;
+	}
+	prof_free(p);
+	kvfree(p);
 }
 EXPORT_SYMBOL_GPL(pykvfree);
 
@@ -175,10 +177,12 @@ EXPORT_SYMBOL_GPL(pykvfree);
  */
 void pykvfree_atomic(const void *p)
 {
-	if (py_block_size(p))
+	if (py_block_size(p)) {
 		pyfree(p);
-	else
-		py_kvfree_atomic(p);
+		return;
+	}
+	prof_free(p);
+	py_kvfree_atomic(p);
 }
 EXPORT_SYMBOL_GPL(pykvfree_atomic);
 

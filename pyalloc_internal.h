@@ -509,7 +509,7 @@ struct py_arena_info {
 	int node;
 	unsigned int blocks;	/* in use */
 	size_t bytes;		/* of these */
-	size_t pages;		/* that it has not given back */
+	u64 gone;		/* a bit for each page that it gave back */
 };
 
 int pyheap_arenas(int (*fn)(const struct py_arena_info *info, void *arg),

@@ -170,11 +170,11 @@ static __always_inline void prof_alloc(unsigned long ip, const void *p,
 
 /* The same, for whom wants_init() may have asked already. */
 static __always_inline void prof_init(unsigned long ip, const void *p,
-				      size_t size, size_t given)
+				      size_t size, size_t given, gfp_t gfp)
 {
 	if (static_branch_unlikely(&py_prof_on) &&
-	    (static_branch_unlikely(&py_prof_alone_alloc) ||
-	     !prof_comes_later()))
+	    ((static_branch_unlikely(&py_prof_alone_alloc) &&
+	      !(gfp & __GFP_ZERO)) || !prof_comes_later()))
 		prof_alloc_now(ip, p, size, given);
 }
 
@@ -216,6 +216,8 @@ static void *krealloc_told(unsigned long ip, const void *p, size_t size,
 {
 	void *new;
 
+	if (!prof_is_on())
+		return py_caller_s(krealloc)(p, size, gfp);
 	prof_free(p);
 	new = py_caller_s(krealloc)(p, size, gfp);
 	if (new)
@@ -345,7 +347,7 @@ static inline void tags_clear(const struct py_pool *pool)
 static __always_inline void tell_init(unsigned long ip, const void *p,
 				      size_t size, size_t given, gfp_t gfp)
 {
-	prof_init(ip, p, size, given);
+	prof_init(ip, p, size, given, gfp);
 	trace_pyalloc_alloc(ip, p, size, given, gfp);
 }
 

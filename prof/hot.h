@@ -49,7 +49,6 @@ struct prof_bucket {
 
 extern struct prof_bucket *prof_table;
 extern unsigned int prof_shift;		/* of a hash, to an index of it */
-extern bool prof_sampled;		/* not all is recorded */
 
 static inline struct prof_bucket *prof_bucket1(const void *p)
 {
@@ -79,9 +78,6 @@ static inline u32 prof_site_hash(unsigned long ip)
 {
 	return hash_long(ip, 32) & prof_site_mask;
 }
-
-/* All is recorded, a site is one frame, and no filter is set. */
-extern bool prof_plain;
 
 /* ---- Counts ---- */
 

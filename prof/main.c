@@ -45,7 +45,8 @@ static DEFINE_PER_CPU(struct rnd_state, rnd);
 /* Those that were to be recorded, and for which there was no room. */
 static DEFINE_PER_CPU(u64, dropped);
 
-bool prof_plain;
+static bool prof_sampled;	/* not all is recorded */
+static bool prof_plain;		/* a site is one frame, and no filter is set */
 
 /* ---- What pyalloc tells ---- */
 
@@ -127,7 +128,8 @@ static void prof_alloc(unsigned long ip, const void *p, size_t size,
 }
 
 /* From @b; says if it was known. */
-static __always_inline bool forget_in(struct prof_bucket *b, const void *p)
+static __always_inline bool forget_in(struct prof_bucket *b, const void *p,
+				      bool sampled)
 {
 	unsigned long i;
 	u32 site, size;
@@ -139,7 +141,7 @@ static __always_inline bool forget_in(struct prof_bucket *b, const void *p)
 		size = b->record[i].size;
 		/* Only then may it be another's. */
 		smp_store_release(&b->key[i], 0);
-		if (unlikely(prof_sampled))
+		if (sampled)
 			atomic_dec(py_prof_maybe(p));
 		prof_count_free(site, size);
 		return true;
@@ -149,16 +151,30 @@ static __always_inline bool forget_in(struct prof_bucket *b, const void *p)
 
 static noinline void forget_in_second(const void *p)
 {
-	forget_in(prof_bucket2(p), p);
+	forget_in(prof_bucket2(p), p, prof_sampled);
 }
 
 static void prof_free(const void *p)
 {
-	if (unlikely(!forget_in(prof_bucket1(p), p)))
+	if (unlikely(!forget_in(prof_bucket1(p), p, false)))
 		forget_in_second(p);
 }
 
-static const struct py_prof hooks = { .alloc = prof_alloc, .free = prof_free };
+static void prof_free_sampled(const void *p)
+{
+	if (!forget_in(prof_bucket1(p), p, true))
+		forget_in_second(p);
+}
+
+static const struct py_prof hooks_all = {
+	.alloc = prof_alloc,
+	.free = prof_free,
+};
+
+static const struct py_prof hooks_sampled = {
+	.alloc = prof_alloc_slow,
+	.free = prof_free_sampled,
+};
 
 /* ---- Begin and end ---- */
 
@@ -180,9 +196,7 @@ static void prof_forget(void)
 
 static void plain_update(void)
 {
-	bool plain = !prof_sampled && prof_setup.depth == 1;
-
-	WRITE_ONCE(prof_plain, plain && !prof_filter_is_set());
+	WRITE_ONCE(prof_plain, prof_setup.depth == 1 && !prof_filter_is_set());
 }
 
 static int prof_start(void)
@@ -209,7 +223,8 @@ static int prof_start(void)
 	}
 	prof_sampled = prof_setup.every > 1;
 	plain_update();
-	err = pyalloc_prof_start(&hooks, prof_sampled);
+	err = pyalloc_prof_start(prof_sampled ? &hooks_sampled : &hooks_all,
+				 prof_sampled);
 	if (err)
 		goto out;
 	prof_setup.on = true;

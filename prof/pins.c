@@ -30,7 +30,7 @@ struct pinned {
 	int node;
 	unsigned int blocks;
 	size_t bytes;
-	size_t pages;
+	u64 gone;		/* pages, which are others' now */
 };
 
 /* What a site pins; @alone counts arenas that no other site holds, too. */
@@ -83,8 +83,14 @@ static int arena_add(const struct py_arena_info *info, void *arg)
 	p->node = info->node;
 	p->blocks = info->blocks;
 	p->bytes = info->bytes;
-	p->pages = info->pages;
+	p->gone = info->gone;
 	return 0;
+}
+
+/* If nothing were left in it. */
+static size_t bytes_back(const struct pinned *arena)
+{
+	return (PY_ARENA_PAGES - hweight64(arena->gone)) * PY_POOL_SIZE;
 }
 
 #define COMPARE(a, b)	(((a) > (b)) - ((a) < (b)))
@@ -117,9 +123,10 @@ static struct pinned *arena_find(const struct pins *pins,
 static void pin_add(const void *p, const struct prof_record *record, void *arg)
 {
 	struct pins *pins = arg;
+	const struct pinned *pinned = arena_find(pins, py_arena_of(p));
 	struct pin *pin;
 
-	if (!arena_find(pins, py_arena_of(p)))
+	if (!pinned || (pinned->gone & BIT_ULL(py_index_of(p))))
 		return;
 	if (pins->room_pins)		/* 0 after there was no memory */
 		pins->pin = room_for(pins->pin, pins->nr_pins, &pins->room_pins,
@@ -190,7 +197,7 @@ static int pins_print(struct seq_file *m, struct pins *pins)
 		}
 		if (n == 1 && known >= arena->blocks) {
 			holder[pins->pin[i].site].alone++;
-			holder[pins->pin[i].site].back += arena->pages * PAGE_SIZE;
+			holder[pins->pin[i].site].back += bytes_back(arena);
 		}
 	}
 	for (i = 0; i < prof_nr_sites(); i++)
@@ -211,7 +218,7 @@ static int pins_print(struct seq_file *m, struct pins *pins)
 		unsigned int known = 0;
 
 		seq_printf(m, "arena %lu, heap %s, node %d: %zu bytes for %u blocks of %zu bytes:",
-			   i, arena->heap, arena->node, arena->pages * PAGE_SIZE,
+			   i, arena->heap, arena->node, bytes_back(arena),
 			   arena->blocks, arena->bytes);
 		for (; n < pins->nr_pins && pins->pin[n].arena == arena->arena; n++) {
 			seq_putc(m, ' ');
@@ -224,7 +231,7 @@ static int pins_print(struct seq_file *m, struct pins *pins)
 			unknown += arena->blocks - known;
 		}
 		seq_putc(m, '\n');
-		back += arena->pages * PAGE_SIZE;
+		back += bytes_back(arena);
 	}
 	seq_printf(m, "%lu arenas are nearly empty: %llu bytes would come back; %llu of their blocks are not recorded\n",
 		   pins->nr_arenas, back, unknown);

@@ -51,7 +51,7 @@ struct prof_sum {
 	s64 blocks;		/* live */
 	s64 bytes;		/* that their callers asked for */
 	s64 given;
-	s64 peak;		/* most bytes; up to PROF_FOLD a CPU and site may be missing */
+	s64 peak;		/* most bytes, within PROF_FOLD a CPU and site */
 	u64 total_blocks;	/* ever */
 	u64 total_bytes;
 	u32 age;		/* of the oldest, in prof_now()'s units */

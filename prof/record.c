@@ -9,7 +9,6 @@
 
 struct prof_bucket *prof_table;
 unsigned int prof_shift;
-bool prof_sampled;
 
 static unsigned long nr_buckets(void)
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Who allocated: call sites, their names and their counts. A site is found or made in any
- * context. Its name is taken down at once: it outlives the module that it is in. Counts are
- * those of a CPU and of a context there, so that none is interrupted by who writes the
- * same; who looks adds them up.
+ * context. Its name is taken down at once: it outlives the module that it is in. Each CPU
+ * counts for itself; who looks adds them up.
  */
 #include <linux/glob.h>
 #include <linux/hash.h>
@@ -204,6 +203,8 @@ int prof_filter_set(char *text)
 	filter = new;
 	WRITE_ONCE(prof_size_min, min);
 	WRITE_ONCE(prof_size_max, max);
+	/* Sites that are being made by what the filter was; preemption is off there. */
+	synchronize_rcu();
 	for (site = 1; site < nr_sites; site++)
 		/* Pairs with that of site_make(). */
 		if (smp_load_acquire(&prof_site[site].ready))

@@ -9,7 +9,7 @@
  *                          a spinlock, or "reserve", as reclaim does
  *   on CPU NODE SIZE COUNT allocate on that CPU, of that node's memory alone
  *   pairs CPU COUNT        allocate as many blocks of 40 and of 48 bytes, in turn,
- *                          each size at a call site of its own
+ *                          each size at a call site of its own, the latter zeroed
  *   resize CPU SIZE COUNT  resize the youngest COUNT of them
  *   free CPU COUNT         free the youngest COUNT of them on that CPU
  *   thin CPU N             free all but every Nth there
@@ -101,7 +101,11 @@ static bool block_free(struct block *block)
 {
 	bool ok = !memchr_inv(block->p, block->fill, block->size);
 
-	pyfree(block->p);
+	/* Whoever may free may do it by either. */
+	if (block->fill % 2)
+		pykvfree(block->p);
+	else
+		pyfree(block->p);
 	block->p = NULL;
 	return ok;
 }
@@ -174,7 +178,7 @@ static noinline bool fill_40(struct block *block)
 
 static noinline bool fill_48(struct block *block)
 {
-	return block_fill(block, 48, GFP_KERNEL);
+	return block_fill(block, 48, GFP_KERNEL | __GFP_ZERO);
 }
 
 static long do_pairs(void *arg)
