@@ -173,16 +173,16 @@ static int by_back(const void *a, const void *b)
 	       COMPARE(x->site, y->site);
 }
 
-static int pins_print(struct seq_file *m, struct pins *pins)
+/* What each site pins. All of them, by site, for kvfree(). NULL: no memory. */
+static struct holder *holders_of(const struct pins *pins)
 {
 	struct holder *holder = kvcalloc(prof_nr_sites() + 1, sizeof(*holder),
 					 GFP_KERNEL);
-	u64 back = 0, unknown = 0;
 	unsigned long i, n;
 
-	if (!holder)
-		return -ENOMEM;
-	for (i = 0; i < pins->nr_pins; i += n) {
+	for (i = 0; holder && i < prof_nr_sites(); i++)
+		holder[i].site = i;
+	for (i = 0; holder && i < pins->nr_pins; i += n) {
 		const struct pinned *arena = arena_find(pins, pins->pin[i].arena);
 		unsigned int known = 0;
 
@@ -200,8 +200,14 @@ static int pins_print(struct seq_file *m, struct pins *pins)
 			holder[pins->pin[i].site].back += bytes_back(arena);
 		}
 	}
-	for (i = 0; i < prof_nr_sites(); i++)
-		holder[i].site = i;
+	return holder;
+}
+
+/* The worst first. */
+static void holders_print(struct seq_file *m, struct holder *holder)
+{
+	unsigned long i;
+
 	sort(holder, prof_nr_sites(), sizeof(*holder), by_back, NULL);
 	for (i = 0; i < prof_nr_sites() && holder[i].arenas; i++) {
 		if (!prof_site_shown(holder[i].site))
@@ -211,9 +217,15 @@ static int pins_print(struct seq_file *m, struct pins *pins)
 			   holder[i].back, holder[i].blocks, holder[i].bytes,
 			   holder[i].alone, holder[i].arenas);
 	}
-	kvfree(holder);
+}
 
-	for (i = 0, n = 0; i < pins->nr_arenas; i++) {
+/* And who is in which. */
+static void arenas_print(struct seq_file *m, const struct pins *pins)
+{
+	u64 back = 0, unknown = 0;
+	unsigned long i, n = 0;
+
+	for (i = 0; i < pins->nr_arenas; i++) {
 		const struct pinned *arena = &pins->arena[i];
 		unsigned int known = 0;
 
@@ -235,6 +247,17 @@ static int pins_print(struct seq_file *m, struct pins *pins)
 	}
 	seq_printf(m, "%lu arenas are nearly empty: %llu bytes would come back; %llu of their blocks are not recorded\n",
 		   pins->nr_arenas, back, unknown);
+}
+
+static int pins_print(struct seq_file *m, const struct pins *pins)
+{
+	struct holder *holder = holders_of(pins);
+
+	if (!holder)
+		return -ENOMEM;
+	holders_print(m, holder);
+	kvfree(holder);
+	arenas_print(m, pins);
 	return 0;
 }
 
