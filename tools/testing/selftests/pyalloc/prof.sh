@@ -175,11 +175,18 @@ test_pins_of_two_bring_nothing_back()
 	whoholds pins 10
 	ask alloc 0 128 21000
 	ask thin 0 21
+	cat "$FILES/pins" >/tmp/pins
 	holds "arenas of both" "$(grep -Ec '^arena .*(keep_one.*block_fill|block_fill.*keep_one)' \
-		"$FILES/pins")" -ge 9
-	matches "of one" "$(grep '^keep_one' "$FILES/pins")" ': 0 bytes come back .* alone in 0 of'
+		/tmp/pins)" -ge 9
+	matches "of one" "$(grep '^keep_one' /tmp/pins)" ': 0 bytes come back .* alone in 0 of'
 	is "arenas of one alone" "$(awk -F 'alone in ' '{ n += $2 } END { print n + 0 }' \
-		"$FILES/pins")" "$(grep -c '^arena [^;]*;$' "$FILES/pins")"
+		/tmp/pins)" "$(grep -c '^arena [^;]*;$' /tmp/pins)"
+}
+
+twenty_unknown()
+{
+	grep -Eq '^[0-9]+ arenas are nearly empty: .* 20 of their blocks are not recorded$' \
+		"$FILES/pins"
 }
 
 test_what_pins_does_not_know_is_not_recorded()
@@ -187,7 +194,8 @@ test_what_pins_does_not_know_is_not_recorded()
 	whoholds pins 20
 	begin
 	is "sites" "$(grep -c 'come back with' "$FILES/pins")" 0
-	matches "pins" "$(cat "$FILES/pins")" '^[0-9]+ arenas are nearly empty: .* 20 of their blocks are not recorded$'
+	# If the task changed the CPU, blocks that it freed are under way for a second.
+	eventually 3 twenty_unknown || fail "$(cat "$FILES/pins")"
 }
 
 test_names_outlive_their_module()
