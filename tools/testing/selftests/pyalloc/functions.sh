@@ -353,9 +353,13 @@ can_hotplug()
 # stress_pyalloc has to say.
 stress()
 {
-	insmod "$STRESS_PYALLOC" seconds="$1" seed="${STRESS_SEED:-0}" &
+	seconds=$1
 	shift
 	rounds=0
+	for disturb; do
+		"$disturb"
+	done
+	insmod "$STRESS_PYALLOC" seconds="$seconds" seed="${STRESS_SEED:-0}" &
 	while kill -0 $! 2>/dev/null; do
 		for disturb; do
 			"$disturb"
@@ -386,8 +390,13 @@ shortages()
 }
 
 # Every second arena is not to be had for a while, then none, then all.
+# None is to be had until one was refused: later, few may be asked for.
 refusals()
 {
+	if [ "$(ledger 'page allocator: refusals')" = 0 ]; then
+		fail_arenas probability=100 interval=1 space=0 times=-1
+		return
+	fi
 	case $((rounds % 8)) in
 	0)	fail_arenas probability=50 interval=1 space=0 times=-1 ;;
 	4)	fail_arenas probability=100 ;;
