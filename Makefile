@@ -40,6 +40,9 @@ demo:
 check:
 	@tools/lab/check $(if $(ONLY),'$(ONLY)')
 
+matrix:
+	@tools/lab/matrix $(if $(ONLY),'$(ONLY)')
+
 style:
 	@tools/lab/check '^(style|build)'
 
@@ -58,6 +61,8 @@ help:
 	@echo 'make demo        watch the module at work in a virtual machine; TEXT=file counts'
 	@echo '                 the words of that file'
 	@echo 'make check       everything that must hold; ONLY=regex runs the steps whose names match'
+	@echo 'make matrix      the tests on every kernel, with 1, 2 and 8 CPUs, as one table: hours; goes'
+	@echo '                 on where it was interrupted; ONLY=regex runs those cells anew'
 	@echo 'make style       the part of it that looks at the code: checkpatch, sparse, W=1, kernel-doc'
 	@echo 'make bench       speed and memory beside kmalloc, as one table and as plots; STAGES="name'
 	@echo '                 ..." measures those anew. Leave the machine alone meanwhile'
@@ -73,5 +78,5 @@ help:
 need-kdir:
 	@[ -n "$(KDIR)" ] || { echo "No kernel headers found: apt-get install linux-headers-amd64, or say KDIR=..." >&2; exit 1; }
 
-.PHONY: modules clean install uninstall load unload demo check style bench mutants pyallocstat \
+.PHONY: modules clean install uninstall load unload demo check matrix style bench mutants pyallocstat \
 	help need-kdir
