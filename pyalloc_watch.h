@@ -356,7 +356,9 @@ static __always_inline void tell_fall(unsigned long ip, const void *p,
 				      size_t size, gfp_t gfp,
 				      enum py_reason why)
 {
-	prof_free(p);		/* somebody may have called kfree() */
-	prof_alloc(ip, p, size, kmalloc_size_roundup(size));
+	if (prof_is_on()) {
+		prof_free(p);		/* somebody may have called kfree() */
+		prof_alloc(ip, p, size, kmalloc_size_roundup(size));
+	}
 	trace_pyalloc_fall(ip, p, size, gfp, why);
 }
