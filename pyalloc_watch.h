@@ -34,19 +34,25 @@ static __always_inline bool exit_on_free(void)
 	return PY_ANNOTATE || py_tags_on() || want_init_on_free();
 }
 
-/* The keys begin as the kernel is configured, and shall be as it was booted. */
+/* @more is 1, 0 or -1. */
+static void key_count(struct static_key *key, int more)
+{
+	if (more > 0)
+		static_key_slow_inc(key);
+	else if (more < 0)
+		static_key_slow_dec(key);
+}
+
+/*
+ * The keys begin as the kernel is configured, and shall be as it was booted. Somebody may
+ * be looking at tracepoints already, and be counted.
+ */
 static void __init extra_init(void)
 {
-	bool alloc = want_init_on_alloc(0), free = want_init_on_free();
-
-	if (alloc && !static_key_enabled(&py_alloc_extra))
-		static_branch_inc(&py_alloc_extra);
-	else if (!alloc && static_key_enabled(&py_alloc_extra))
-		static_branch_dec(&py_alloc_extra);
-	if (free && !static_key_enabled(&py_free_extra))
-		static_branch_inc(&py_free_extra);
-	else if (!free && static_key_enabled(&py_free_extra))
-		static_branch_dec(&py_free_extra);
+	key_count(&py_alloc_extra.key, want_init_on_alloc(0) -
+		  IS_ENABLED(CONFIG_INIT_ON_ALLOC_DEFAULT_ON));
+	key_count(&py_free_extra.key, want_init_on_free() -
+		  IS_ENABLED(CONFIG_INIT_ON_FREE_DEFAULT_ON));
 }
 
 /*
