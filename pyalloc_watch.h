@@ -64,55 +64,52 @@ static DEFINE_STATIC_KEY_FALSE(py_prof_alone_alloc);
 static DEFINE_STATIC_KEY_FALSE(py_prof_alone_free);
 static DEFINE_MUTEX(watch_mutex);	/* of the keys */
 
+/* @alone, if nobody but the profiler counts in @extra. */
+static void alone_set(struct static_key *alone, struct static_key *extra)
+{
+	if (static_key_enabled(&py_prof_on) && static_key_count(extra) == 1 &&
+	    !PY_ANNOTATE && !IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING))
+		static_key_enable(alone);
+	else
+		static_key_disable(alone);
+}
+
 static void alone_update(void)
 {
-	bool on = static_key_enabled(&py_prof_on) && !PY_ANNOTATE &&
-		  !IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING);
-
 	lockdep_assert_held(&watch_mutex);
-	if (on && static_key_count(&py_alloc_extra.key) == 1)
-		static_branch_enable(&py_prof_alone_alloc);
-	else
-		static_branch_disable(&py_prof_alone_alloc);
-	if (on && static_key_count(&py_free_extra.key) == 1)
-		static_branch_enable(&py_prof_alone_free);
-	else
-		static_branch_disable(&py_prof_alone_free);
+	alone_set(&py_prof_alone_alloc.key, &py_alloc_extra.key);
+	alone_set(&py_prof_alone_free.key, &py_free_extra.key);
+}
+
+static void trace_count(struct static_key *extra, int more)
+{
+	mutex_lock(&watch_mutex);
+	key_count(extra, more);
+	alone_update();
+	mutex_unlock(&watch_mutex);
 }
 
 /* Somebody begins to look at the tracepoints of each call, and ends. */
 int pyalloc_trace_alloc_on(void)
 {
-	mutex_lock(&watch_mutex);
-	static_branch_inc(&py_alloc_extra);
-	alone_update();
-	mutex_unlock(&watch_mutex);
+	trace_count(&py_alloc_extra.key, 1);
 	return 0;
 }
 
 void pyalloc_trace_alloc_off(void)
 {
-	mutex_lock(&watch_mutex);
-	static_branch_dec(&py_alloc_extra);
-	alone_update();
-	mutex_unlock(&watch_mutex);
+	trace_count(&py_alloc_extra.key, -1);
 }
 
 int pyalloc_trace_free_on(void)
 {
-	mutex_lock(&watch_mutex);
-	static_branch_inc(&py_free_extra);
-	alone_update();
-	mutex_unlock(&watch_mutex);
+	trace_count(&py_free_extra.key, 1);
 	return 0;
 }
 
 void pyalloc_trace_free_off(void)
 {
-	mutex_lock(&watch_mutex);
-	static_branch_dec(&py_free_extra);
-	alone_update();
-	mutex_unlock(&watch_mutex);
+	trace_count(&py_free_extra.key, -1);
 }
 
 /* ---- The profiler ------------------------------------------------------------ */
