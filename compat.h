@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/ratelimit.h>
+#include <linux/seq_file.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/stringify.h>
@@ -234,6 +235,24 @@ static inline void py_shrinker_remove(struct shrinker *s)
 /* Since 6.14 kthread_create_worker() leaves it to the caller to wake it. */
 #ifndef kthread_run_worker
 #define kthread_run_worker	kthread_create_worker
+#endif
+
+/* 6.7 made it for files that are written, too; what is written goes to NAME_write(). */
+#ifndef DEFINE_SHOW_STORE_ATTRIBUTE
+#define DEFINE_SHOW_STORE_ATTRIBUTE(name)				\
+static int name##_open(struct inode *inode, struct file *file)		\
+{									\
+	return single_open(file, name##_show, inode->i_private);	\
+}									\
+									\
+static const struct file_operations name##_fops = {			\
+	.owner = THIS_MODULE,						\
+	.open = name##_open,						\
+	.read = seq_read,						\
+	.write = name##_write,						\
+	.llseek = seq_lseek,						\
+	.release = single_release,					\
+}
 #endif
 
 #endif /* PYALLOC_COMPAT_H */

@@ -15,6 +15,7 @@
 #include <linux/percpu.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "prof.h"
@@ -247,12 +248,21 @@ u64 prof_dropped(void)
 
 /* ---- debugfs ---- */
 
-static ssize_t enable_read(struct file *file, char __user *buf, size_t count,
-			   loff_t *pos)
+/* What was written, without the blanks and newlines around it; or an error. */
+char *prof_text(char *text, size_t room, const char __user *buf, size_t count)
 {
-	char text[] = { prof_setup.on ? '1' : '0', '\n' };
+	if (count >= room)
+		return ERR_PTR(-EINVAL);
+	if (copy_from_user(text, buf, count))
+		return ERR_PTR(-EFAULT);
+	text[count] = '\0';
+	return strim(text);
+}
 
-	return simple_read_from_buffer(buf, count, pos, text, sizeof(text));
+static int enable_show(struct seq_file *m, void *unused)
+{
+	seq_puts(m, prof_setup.on ? "1\n" : "0\n");
+	return 0;
 }
 
 /* "1" begins, with nothing known; "0" ends, and what is known stays to be looked at. */
@@ -272,13 +282,7 @@ static ssize_t enable_write(struct file *file, const char __user *buf,
 	mutex_unlock(&prof_mutex);
 	return err ?: count;
 }
-
-static const struct file_operations enable_fops = {
-	.owner = THIS_MODULE,
-	.open = simple_open,
-	.read = enable_read,
-	.write = enable_write,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(enable);
 
 static int traced_show(struct seq_file *m, void *unused)
 {
@@ -296,38 +300,23 @@ static int traced_show(struct seq_file *m, void *unused)
 	return sum ? 0 : -ENOMEM;
 }
 
-static int traced_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, traced_show, NULL);
-}
-
 /* "reset": all peaks are what there is. */
 static ssize_t traced_write(struct file *file, const char __user *buf,
 			    size_t count, loff_t *pos)
 {
-	char text[8] = "";
+	char text[8], *word = prof_text(text, sizeof(text), buf, count);
 	int err;
 
-	if (count >= sizeof(text))
-		return -EINVAL;
-	if (copy_from_user(text, buf, count))
-		return -EFAULT;
-	if (!sysfs_streq(text, "reset"))
+	if (IS_ERR(word))
+		return PTR_ERR(word);
+	if (strcmp(word, "reset"))
 		return -EINVAL;
 	mutex_lock(&prof_mutex);
 	err = prof_peak_reset();
 	mutex_unlock(&prof_mutex);
 	return err ?: count;
 }
-
-static const struct file_operations traced_fops = {
-	.owner = THIS_MODULE,
-	.open = traced_open,
-	.read = seq_read,
-	.write = traced_write,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(traced);
 
 size_t prof_overhead(void)
 {
@@ -354,37 +343,21 @@ static int filter_show(struct seq_file *m, void *unused)
 	return 0;
 }
 
-static int filter_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, filter_show, NULL);
-}
-
 static ssize_t filter_write(struct file *file, const char __user *buf,
 			    size_t count, loff_t *pos)
 {
-	char text[256];
+	char text[256], *filter = prof_text(text, sizeof(text), buf, count);
 	int err;
 
-	if (count >= sizeof(text))
-		return -EINVAL;
-	if (copy_from_user(text, buf, count))
-		return -EFAULT;
-	text[count] = '\0';
+	if (IS_ERR(filter))
+		return PTR_ERR(filter);
 	mutex_lock(&prof_mutex);
-	err = prof_filter_set(text);
+	err = prof_filter_set(filter);
 	plain_update();
 	mutex_unlock(&prof_mutex);
 	return err ?: count;
 }
-
-static const struct file_operations filter_fops = {
-	.owner = THIS_MODULE,
-	.open = filter_open,
-	.read = seq_read,
-	.write = filter_write,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(filter);
 
 /* ---- Load and unload ---- */
 
@@ -395,8 +368,8 @@ static int __init pyalloc_prof_init(void)
 	debugfs_create_file("traced", 0600, debugfs, NULL, &traced_fops);
 	debugfs_create_file("filter", 0600, debugfs, NULL, &filter_fops);
 	debugfs_create_file("overhead", 0400, debugfs, NULL, &overhead_fops);
-	debugfs_create_file("pins", 0400, debugfs, NULL, &prof_pins_fops);
 	prof_view_files(debugfs);
+	prof_pins_file(debugfs);
 	pyalloc_prof_json(prof_json);
 	return 0;
 }

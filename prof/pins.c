@@ -285,16 +285,9 @@ out:
 	kvfree(pins.pin);
 	return err;
 }
+DEFINE_SHOW_ATTRIBUTE(pins);
 
-static int pins_open(struct inode *inode, struct file *file)
+void prof_pins_file(struct dentry *dir)
 {
-	return single_open(file, pins_show, NULL);
+	debugfs_create_file("pins", 0400, dir, NULL, &pins_fops);
 }
-
-const struct file_operations prof_pins_fops = {
-	.owner = THIS_MODULE,
-	.open = pins_open,
-	.read = seq_read,
-	.llseek = seq_lseek,
-	.release = single_release,
-};

@@ -27,6 +27,8 @@ u64 prof_dropped(void);
 
 size_t prof_overhead(void);		/* bytes that the profile takes */
 
+char *prof_text(char *text, size_t room, const char __user *buf, size_t count);
+
 /* ---- record.c: the live blocks ---- */
 
 int prof_records_new(unsigned long nr);
@@ -81,6 +83,6 @@ void prof_view_files(struct dentry *dir);
 void prof_snapshots_free(void);
 size_t prof_snapshots_bytes(void);
 void prof_json(struct seq_file *m);
-extern const struct file_operations prof_pins_fops;
+void prof_pins_file(struct dentry *dir);
 
 #endif /* PYALLOC_PROF_H */

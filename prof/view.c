@@ -10,7 +10,6 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/string.h>
-#include <linux/uaccess.h>
 
 #include "prof.h"
 
@@ -124,27 +123,10 @@ static int top_show(struct seq_file *m, void *unused)
 	return 0;
 }
 
-static int top_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, top_show, NULL);
-}
-
-/* What was written, without the blanks and newlines around it; or an error. */
-static char *text_from_user(char *text, size_t room, const char __user *buf,
-			    size_t count)
-{
-	if (count >= room)
-		return ERR_PTR(-EINVAL);
-	if (copy_from_user(text, buf, count))
-		return ERR_PTR(-EFAULT);
-	text[count] = '\0';
-	return strim(text);
-}
-
 static ssize_t top_write(struct file *file, const char __user *buf,
 			 size_t count, loff_t *pos)
 {
-	char text[16], *word = text_from_user(text, sizeof(text), buf, count);
+	char text[16], *word = prof_text(text, sizeof(text), buf, count);
 	unsigned int i;
 
 	if (IS_ERR(word))
@@ -157,15 +139,7 @@ static ssize_t top_write(struct file *file, const char __user *buf,
 	}
 	return -EINVAL;
 }
-
-static const struct file_operations top_fops = {
-	.owner = THIS_MODULE,
-	.open = top_open,
-	.read = seq_read,
-	.write = top_write,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(top);
 
 /* ---- Snapshots ---- */
 
@@ -270,11 +244,6 @@ static int snapshot_show(struct seq_file *m, void *unused)
 	return 0;
 }
 
-static int snapshot_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, snapshot_show, NULL);
-}
-
 /* NAME takes one, and replaces that of the same name; -NAME drops it. */
 static int snapshot_do(char *name)
 {
@@ -307,7 +276,7 @@ static ssize_t snapshot_write(struct file *file, const char __user *buf,
 			      size_t count, loff_t *pos)
 {
 	char text[SNAPSHOT_NAME + 2];	/* with "-" and a newline */
-	char *name = text_from_user(text, sizeof(text), buf, count);
+	char *name = prof_text(text, sizeof(text), buf, count);
 	int err;
 
 	if (IS_ERR(name))
@@ -317,15 +286,7 @@ static ssize_t snapshot_write(struct file *file, const char __user *buf,
 	mutex_unlock(&prof_mutex);
 	return err ?: count;
 }
-
-static const struct file_operations snapshot_fops = {
-	.owner = THIS_MODULE,
-	.open = snapshot_open,
-	.read = seq_read,
-	.write = snapshot_write,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(snapshot);
 
 /* ---- The difference of two ---- */
 
@@ -427,17 +388,12 @@ static int diff_show(struct seq_file *m, void *unused)
 	return err;
 }
 
-static int diff_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, diff_show, NULL);
-}
-
 /* "OLD NEW"; "OLD": with now; nothing: the last two, or the last with now. */
 static ssize_t diff_write(struct file *file, const char __user *buf,
 			  size_t count, loff_t *pos)
 {
 	char text[2 * SNAPSHOT_NAME + 1];
-	char *rest = text_from_user(text, sizeof(text), buf, count);
+	char *rest = prof_text(text, sizeof(text), buf, count);
 	const char *old, *new;
 	int err = 0;
 
@@ -455,15 +411,7 @@ static ssize_t diff_write(struct file *file, const char __user *buf,
 	mutex_unlock(&prof_mutex);
 	return err ?: count;
 }
-
-static const struct file_operations diff_fops = {
-	.owner = THIS_MODULE,
-	.open = diff_open,
-	.read = seq_read,
-	.write = diff_write,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(diff);
 
 /* ---- stats.json ---- */
 
