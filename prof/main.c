@@ -46,10 +46,15 @@ static DEFINE_PER_CPU(struct rnd_state, rnd);
 /* Those that were to be recorded, and for which there was no room. */
 static DEFINE_PER_CPU(u64, dropped);
 
-static bool prof_sampled;	/* not all is recorded */
 static bool prof_plain;		/* a site is one frame, and no filter is set */
 
 /* ---- What pyalloc tells ---- */
+
+/* Is not all recorded? */
+static inline bool prof_sampled(void)
+{
+	return prof_setup.every > 1;
+}
 
 /*
  * Allocations until the next that is recorded: any number from 1 to 2 * every - 1 is as
@@ -89,7 +94,7 @@ static __always_inline bool record_in(struct prof_bucket *b, const void *p,
 static noinline void record_in_second(const void *p, u32 site, u32 size,
 				      u32 given)
 {
-	if (!record_in(prof_bucket2(p), p, site, size, given, prof_sampled))
+	if (!record_in(prof_bucket2(p), p, site, size, given, prof_sampled()))
 		this_cpu_inc(dropped);
 }
 
@@ -105,13 +110,13 @@ static noinline void prof_alloc_slow(unsigned long ip, const void *p,
 {
 	u32 site;
 
-	if (prof_sampled)
+	if (prof_sampled())
 		__this_cpu_write(py_prof_left, gap());
 	if (size < READ_ONCE(prof_size_min) || size > READ_ONCE(prof_size_max))
 		return;
 	site = prof_site_find(ip);
 	if (!READ_ONCE(prof_site[site].hidden))
-		record(p, site, size, given, prof_sampled);
+		record(p, site, size, given, prof_sampled());
 }
 
 /* An interrupt may come between any two lines, and do the same. */
@@ -152,7 +157,7 @@ static __always_inline bool forget_in(struct prof_bucket *b, const void *p,
 
 static noinline void forget_in_second(const void *p)
 {
-	forget_in(prof_bucket2(p), p, prof_sampled);
+	forget_in(prof_bucket2(p), p, prof_sampled());
 }
 
 static void prof_free(const void *p)
@@ -210,8 +215,7 @@ static int prof_start(void)
 	prof_forget();
 	prof_setup.every = every.value;
 	prof_setup.depth = depth.value;
-	err = prof_sites_new(sites.value, prof_setup.depth) ?:
-	      prof_records_new(records.value);
+	err = prof_sites_new(sites.value) ?: prof_records_new(records.value);
 	if (err)
 		goto out;
 	for_each_possible_cpu(cpu) {
@@ -222,10 +226,9 @@ static int prof_start(void)
 			1 + prandom_u32_state(per_cpu_ptr(&rnd, cpu)) %
 			    prof_setup.every;
 	}
-	prof_sampled = prof_setup.every > 1;
 	plain_update();
-	err = pyalloc_prof_start(prof_sampled ? &hooks_sampled : &hooks_all,
-				 prof_sampled);
+	err = pyalloc_prof_start(prof_sampled() ? &hooks_sampled : &hooks_all,
+				 prof_sampled());
 	if (err)
 		goto out;
 	prof_setup.on = true;

@@ -59,7 +59,7 @@ struct prof_sum {
 	u32 age;		/* of the oldest, in prof_now()'s units */
 };
 
-int prof_sites_new(unsigned int nr, unsigned int depth);
+int prof_sites_new(unsigned int nr);
 void prof_sites_free(void);
 size_t prof_sites_bytes(void);
 unsigned int prof_nr_sites(void);

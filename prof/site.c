@@ -26,8 +26,7 @@ struct prof_site *prof_site;
 unsigned int prof_site_mask;
 DEFINE_PER_CPU(struct prof_count *, prof_counts);
 
-static char (*names)[NAME_LEN];		/* prof_depth of them a site */
-static unsigned int prof_depth;
+static char (*names)[NAME_LEN];		/* prof_setup.depth of them a site */
 static unsigned int nr_sites;		/* a power of two */
 
 /* Of all sites: as prof_site's. */
@@ -42,15 +41,15 @@ static struct {
 
 /* ---- Begin and end ---- */
 
-int prof_sites_new(unsigned int nr, unsigned int depth)
+int prof_sites_new(unsigned int nr)
 {
 	unsigned int cpu;
 
 	nr_sites = roundup_pow_of_two(nr);
 	prof_site_mask = nr_sites - 1;
-	prof_depth = depth;
 	prof_site = kvcalloc(nr_sites, sizeof(*prof_site), GFP_KERNEL);
-	names = kvcalloc(array_size(nr_sites, depth), NAME_LEN, GFP_KERNEL);
+	names = kvcalloc(array_size(nr_sites, prof_setup.depth), NAME_LEN,
+			 GFP_KERNEL);
 	if (!prof_site || !names)
 		goto out;
 	for_each_possible_cpu(cpu) {
@@ -90,7 +89,7 @@ void prof_sites_free(void)
 
 size_t prof_sites_bytes(void)
 {
-	return nr_sites * (sizeof(*prof_site) + prof_depth * NAME_LEN +
+	return nr_sites * (sizeof(*prof_site) + prof_setup.depth * NAME_LEN +
 			   num_possible_cpus() * sizeof(struct prof_count));
 }
 
@@ -104,8 +103,8 @@ unsigned int prof_nr_sites(void)
 
 const char *prof_site_frame(u32 site, unsigned int frame)
 {
-	const char *name = frame < prof_depth ?
-			   names[site * prof_depth + frame] : "";
+	const char *name = frame < prof_setup.depth ?
+			   names[site * prof_setup.depth + frame] : "";
 
 	return *name ? name : NULL;
 }
@@ -141,7 +140,7 @@ static bool name_hidden(const char *name)
 
 static void site_filter(u32 site)
 {
-	WRITE_ONCE(prof_site[site].hidden, name_hidden(names[site * prof_depth]));
+	WRITE_ONCE(prof_site[site].hidden, name_hidden(names[site * prof_setup.depth]));
 }
 
 /* Is the site in use, and let through by the filter? */
@@ -231,12 +230,12 @@ static unsigned int frames_of(unsigned long ip, unsigned long *frame)
 	unsigned int nr, i, n = 1;
 
 	frame[0] = ip;
-	if (prof_depth == 1)
+	if (prof_setup.depth == 1)
 		return 1;
 	nr = stack_trace_save(all, ARRAY_SIZE(all), 1);
 	for (i = 0; i < nr && all[i] != ip; i++)
 		;
-	for (i++; i < nr && n < prof_depth; i++)
+	for (i++; i < nr && n < prof_setup.depth; i++)
 		frame[n++] = all[i];
 	return n;
 }
@@ -246,7 +245,7 @@ static u32 site_make(u32 site, const unsigned long *frame, unsigned int nr)
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		snprintf(names[site * prof_depth + i], NAME_LEN, "%pS",
+		snprintf(names[site * prof_setup.depth + i], NAME_LEN, "%pS",
 			 (void *)frame[i]);
 	site_filter(site);
 	/* Who sees that, sees the names. */
