@@ -9,7 +9,7 @@
 INFO=/proc/allocinfo
 SWITCH=/proc/sys/vm/mem_profiling
 # shellcheck disable=SC2034 # for functions.sh
-LEFTOVERS=heaps_pyalloc
+MODULES="$TEST_PYALLOC $HEAPS_PYALLOC"
 
 setup()
 {
@@ -17,18 +17,13 @@ setup()
 	was=$(cat "$SWITCH")
 	echo 1 2>/dev/null >"$SWITCH" ||
 		skip "needs a kernel booted with sysctl.vm.mem_profiling=0 or 1"
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
-	load "$HEAPS_PYALLOC"
+	load_all
 }
 
 teardown()
 {
-	unload heaps_pyalloc
-	unload test_pyalloc
-	unload pyalloc
+	unload_clean
 	echo "$was" >"$SWITCH"
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
 }
 
 # of FILE FUNCTION: "BYTES CALLS" of all calls there

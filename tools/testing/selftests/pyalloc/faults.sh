@@ -169,10 +169,7 @@ test_a_full_machine_gets_the_pages_of_pinned_arenas()
 
 test_a_full_machine_gets_empty_arenas()
 {
-	unload test_pyalloc
-	unload pyalloc
-	load "$PYALLOC" keep=64
-	load "$TEST_PYALLOC"
+	reload keep=64
 	ask alloc 0 512 $((504 * 80))
 	ask free 0 $((504 * 80))
 	eventually 2 arenas_at_most 64 || fail "$(arenas) arenas"

@@ -3,7 +3,7 @@
 #
 # What the test programs share. A program includes this file, defines functions
 # called test_..., and ends with run_all. Each of them is one KTAP result, runs in
-# a shell of its own with pyalloc and test_pyalloc freshly loaded (unless
+# a shell of its own with pyalloc and $MODULES freshly loaded (unless
 # the program defines setup and teardown differently), and fails by "fail", by
 # a check that does not hold, by what the kernel reports meanwhile, or if the
 # modules cannot be unloaded afterwards.
@@ -20,8 +20,14 @@ PYALLOC=$TREE/pyalloc.ko
 TEST_PYALLOC=$HERE/test_mod/test_pyalloc.ko
 STRESS_PYALLOC=$HERE/test_mod/stress_pyalloc.ko
 HEAPS_PYALLOC=$HERE/test_mod/heaps_pyalloc.ko
+BAD_PYALLOC=$HERE/test_mod/bad_pyalloc.ko
+PROF=$TREE/prof/pyalloc_prof.ko
 WORDCOUNT=$TREE/samples/wordcount/wordcount.ko
 WORDCOUNT_KMALLOC=$TREE/samples/wordcount/wordcount_kmalloc.ko
+WHOHOLDS=$TREE/samples/whoholds/whoholds.ko
+
+# What is loaded over pyalloc, in this order; a program may name others.
+MODULES=$TEST_PYALLOC
 
 DEBUGFS=/sys/kernel/debug
 PY=$DEBUGFS/pyalloc
@@ -139,24 +145,62 @@ refused()
 		fail "$1: the kernel did not say why, but: $(log)"
 }
 
+# load_all [PARAMETER=VALUE]...: of pyalloc
+load_all()
+{
+	load "$PYALLOC" "$@"
+	for file in $MODULES; do
+		load "$file"
+	done
+}
+
+# last_first: sets $names, those of $MODULES and pyalloc
+last_first()
+{
+	names=pyalloc
+	for file in $MODULES; do
+		file=${file##*/}
+		names="${file%.ko} $names"
+	done
+}
+
+# A test may have done so already.
+unload_all()
+{
+	last_first
+	for module in $names; do
+		! loaded "$module" || unload "$module"
+	done
+}
+
+unload_clean()
+{
+	unload_all
+	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+}
+
+# reload [PARAMETER=VALUE]...: of pyalloc
+reload()
+{
+	unload_all
+	load_all "$@"
+}
+
 setup()
 {
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
+	load_all
 }
 
 teardown()
 {
-	unload test_pyalloc
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+	unload_clean
 }
 
 # No test is worth the modules somebody else needs.
 remove_leftovers()
 {
-	for module in ${LEFTOVERS-} wordcount wordcount_kmalloc test_pyalloc stress_pyalloc \
-		bad_pyalloc pyalloc; do
+	last_first
+	for module in ${LEFTOVERS-} wordcount wordcount_kmalloc stress_pyalloc $names; do
 		! loaded "$module" || rmmod "$module" || :
 	done
 }

@@ -5,20 +5,8 @@
 
 . "$(dirname "$0")/functions.sh"
 
-LEFTOVERS=heaps_pyalloc
-
-setup()
-{
-	load "$PYALLOC"
-	load "$HEAPS_PYALLOC"
-}
-
-teardown()
-{
-	unload heaps_pyalloc
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
-}
+# shellcheck disable=SC2034 # for functions.sh
+MODULES=$HEAPS_PYALLOC
 
 cannot()
 {
@@ -217,12 +205,9 @@ test_one_that_was_never_destroyed()
 {
 	heap create lost
 	heap alloc lost 64 1000
-	unload heaps_pyalloc
-	unload pyalloc
+	unload_clean
 	said 'heap lost was never destroyed'
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
-	load "$PYALLOC"
-	load "$HEAPS_PYALLOC"
+	load_all
 }
 
 run_all

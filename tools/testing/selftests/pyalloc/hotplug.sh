@@ -84,10 +84,7 @@ test_an_adopted_pool_is_allocated_from()
 test_an_outbox_comes_back_from_a_dead_cpu()
 {
 	last_cpu
-	unload test_pyalloc
-	unload pyalloc
-	load "$PYALLOC" reap_ms=400
-	load "$TEST_PYALLOC"
+	reload reap_ms=400
 	for round in $(seq 5); do
 		ask alloc 0 64 $((round * 10))
 		ask free "$cpu" $((round * 10))
@@ -98,10 +95,7 @@ test_an_outbox_comes_back_from_a_dead_cpu()
 test_an_inbox_comes_back_from_a_dead_cpu()
 {
 	last_cpu
-	unload test_pyalloc
-	unload pyalloc
-	load "$PYALLOC" reap_ms=400
-	load "$TEST_PYALLOC"
+	reload reap_ms=400
 	for size in 8 64 200 512; do
 		ask alloc "$cpu" $size 1000
 		ask free 0 1000

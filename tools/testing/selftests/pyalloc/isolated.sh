@@ -10,12 +10,6 @@ cpu=$(sed 's/[-,].*//' /sys/devices/system/cpu/isolated 2>/dev/null)
 [ -n "$cpu" ] || skip_all "no CPU is isolated: boot with isolcpus=2 nohz_full=2"
 
 # A loop of a user has the isolated CPU: in what goes by without the kernel's tick.
-setup()
-{
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
-}
-
 busy_user()
 {
 	taskset $((1 << cpu)) sh -c 'while :; do :; done' &

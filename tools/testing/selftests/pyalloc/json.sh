@@ -6,22 +6,8 @@
 . "$(dirname "$0")/functions.sh"
 
 JSON=$PY/stats.json
-LEFTOVERS=heaps_pyalloc
-
-setup()
-{
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
-	load "$HEAPS_PYALLOC"
-}
-
-teardown()
-{
-	unload heaps_pyalloc
-	unload test_pyalloc
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
-}
+# shellcheck disable=SC2034 # for functions.sh
+MODULES="$TEST_PYALLOC $HEAPS_PYALLOC"
 
 # leaves: of the JSON text that comes in, each string, number, true, false and null, one a
 # line, as "PATH VALUE" with PATH like .heaps.0.name. Fails, and says why, if it is not JSON,

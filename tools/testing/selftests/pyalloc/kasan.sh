@@ -9,20 +9,13 @@
 
 # shellcheck disable=SC2034 # for functions.sh
 EXPECTED='BUG: KASAN: .* in (peek|poke|py[a-z_]+|block_exit)(\.part\.0)?\+|cut here|WARNING: .*pyalloc\.c:'
-BAD_PYALLOC=$HERE/test_mod/bad_pyalloc.ko
+# shellcheck disable=SC2034 # for functions.sh
+MODULES=$BAD_PYALLOC
 
 setup()
 {
 	grep -q kasan_multi_shot /proc/cmdline || skip "needs KASAN, and kasan_multi_shot"
-	load "$PYALLOC"
-	load "$BAD_PYALLOC"
-}
-
-teardown()
-{
-	unload bad_pyalloc
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+	load_all
 }
 
 act()

@@ -9,22 +9,21 @@
 
 # shellcheck disable=SC2034 # for functions.sh
 EXPECTED='cut here|WARNING: .*pyalloc\.c:'
-BAD_PYALLOC=$HERE/test_mod/bad_pyalloc.ko
+# shellcheck disable=SC2034 # for functions.sh
+MODULES=$BAD_PYALLOC
 KMEMLEAK=$DEBUGFS/kmemleak
 
 setup()
 {
 	[ -w "$KMEMLEAK" ] || skip "needs kmemleak"
-	load "$PYALLOC"
-	load "$BAD_PYALLOC"
+	load_all
 	echo clear >"$KMEMLEAK"
 }
 
 # Whether blocks were lost is the test's to say.
 teardown()
 {
-	unload bad_pyalloc
-	unload pyalloc
+	unload_all
 }
 
 # In a process of its own: its stack may hold a copy of the pointer.
@@ -89,11 +88,8 @@ test_freed_blocks_are_not()
 	act use_resized
 	report=$(scan)
 	is "reports" "$(echo "$report" | grep -B 1 -A 20 'bad_pyalloc')" ''
-	unload bad_pyalloc
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
-	load "$PYALLOC"
-	load "$BAD_PYALLOC"
+	unload_clean
+	load_all
 }
 
 run_all

@@ -18,12 +18,6 @@ teardown()
 	! loaded pyalloc || fail "pyalloc is still loaded"
 }
 
-unload_clean()
-{
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
-}
-
 # accepted PARAMETER VALUE: and shown in sysfs
 accepted()
 {
@@ -126,46 +120,38 @@ test_parameters_cannot_be_changed_later()
 
 test_does_not_unload_under_a_user()
 {
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
+	load_all
 	! rmmod pyalloc 2>/dev/null || fail "rmmod took it away"
 	ask alloc 0 100 1000
 	is "blocks held" "$(held blocks)" 1000
-	unload test_pyalloc
 	unload_clean
 }
 
 test_unload_tells_that_all_arenas_are_back()
 {
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
+	load_all
 	ask alloc 0 512 5040
 	total=$(ledger 'arenas allocated total')
 	holds "arenas for 5040 blocks of 512" "$total" -ge 10
-	unload test_pyalloc
-	unload pyalloc
+	unload_all
 	said "pyalloc: unloaded: all $total arenas returned, no block left"
 }
 
 test_unload_right_after_frees_elsewhere()
 {
 	need_cpus 2
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
+	load_all
 	ask alloc 0 64 10000
 	ask free 1 10000
-	unload test_pyalloc
 	unload_clean
 }
 
 test_loads_and_unloads_again_and_again()
 {
 	for round in $(seq "$ROUNDS"); do
-		load "$PYALLOC"
-		load "$TEST_PYALLOC"
+		load_all
 		ask alloc 0 "$((round * 25))" 500
-		unload test_pyalloc
-		unload pyalloc
+		unload_all
 	done
 	is "clean unloads" "$(log | grep -c 'pyalloc: unloaded: all')" "$ROUNDS"
 }

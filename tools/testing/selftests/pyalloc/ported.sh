@@ -17,16 +17,8 @@ for needs in files_compressed_and_expanded:roundtrip \
 	[ -e "$PORTED/${needs#*:}.ko" ] || leave_out "${needs%:*}"
 done
 
-setup()
-{
-	load "$PYALLOC"
-}
-
-teardown()
-{
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
-}
+# shellcheck disable=SC2034 # for functions.sh
+MODULES=
 
 # run MODULE [PARAMETER=VALUE]...: it tests when it is loaded
 run()

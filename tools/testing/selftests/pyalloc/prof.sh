@@ -6,10 +6,8 @@
 
 . "$(dirname "$0")/functions.sh"
 
-PROF=$TREE/prof/pyalloc_prof.ko
-WHOHOLDS=$TREE/samples/whoholds/whoholds.ko
 # shellcheck disable=SC2034 # for functions.sh
-LEFTOVERS="pyalloc_prof whoholds heaps_pyalloc"
+MODULES="$PROF $TEST_PYALLOC $WHOHOLDS $HEAPS_PYALLOC"
 FILES=$PY/prof
 KNOBS=/sys/module/pyalloc_prof/parameters
 NAME_31=a23456789-b23456789-c23456789-d
@@ -24,23 +22,6 @@ NAME_31=a23456789-b23456789-c23456789-d
 for file in "$PROF" "$WHOHOLDS"; do
 	[ -e "$file" ] || skip_all "${file#"$TREE"/} is not built"
 done
-
-setup()
-{
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
-	load "$PROF"
-	load "$WHOHOLDS"
-}
-
-teardown()
-{
-	for module in heaps_pyalloc whoholds test_pyalloc pyalloc_prof; do
-		! loaded "$module" || unload "$module"
-	done
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
-}
 
 # put FILE TEXT: into one of the profiler's files
 put()
@@ -419,7 +400,6 @@ test_what_kmalloc_serves_is_counted()
 
 test_a_heap_that_goes_leaves_no_record()
 {
-	load "$HEAPS_PYALLOC"
 	begin
 	heap create one
 	heap create two

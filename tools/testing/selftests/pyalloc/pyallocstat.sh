@@ -6,10 +6,8 @@
 
 . "$(dirname "$0")/functions.sh"
 
-PROF=$TREE/prof/pyalloc_prof.ko
-WHOHOLDS=$TREE/samples/whoholds/whoholds.ko
 # shellcheck disable=SC2034 # for functions.sh
-LEFTOVERS="pyalloc_prof whoholds"
+MODULES="$TEST_PYALLOC $PROF $WHOHOLDS"
 
 for program in pyallocstat tmux; do
 	command -v "$program" >/dev/null || skip_all "needs $program"
@@ -27,20 +25,9 @@ tmux()
 
 setup()
 {
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
-	load "$PROF"
-	load "$WHOHOLDS"
+	load_all
 	echo 1 >"$PY/prof/enable"
 	echo 1000 >/sys/module/whoholds/parameters/strings
-}
-
-teardown()
-{
-	unload whoholds
-	unload pyalloc_prof
-	unload test_pyalloc
-	unload pyalloc
 }
 
 test_once_it_shows_what_there_is()

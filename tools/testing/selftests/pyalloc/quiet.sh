@@ -11,8 +11,7 @@ HOG_MS=10000
 # Fair tasks would get their 50 ms of each second otherwise. Away from the hog's CPU.
 setup()
 {
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
+	load_all
 	runtime=$(cat /proc/sys/kernel/sched_rt_runtime_us)
 	echo -1 >/proc/sys/kernel/sched_rt_runtime_us
 	taskset -p 1 $$ >/dev/null
@@ -21,9 +20,7 @@ setup()
 teardown()
 {
 	echo "$runtime" >/proc/sys/kernel/sched_rt_runtime_us
-	unload test_pyalloc
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+	unload_clean
 }
 
 within_a_second()

@@ -63,10 +63,7 @@ test_blocks_of_all_cpus_freed_on_one()
 test_with_the_smallest_batch()
 {
 	need_cpus 2
-	unload test_pyalloc
-	unload pyalloc
-	load "$PYALLOC" batch=1
-	load "$TEST_PYALLOC"
+	reload batch=1
 	ask alloc 0 64 10000
 	ask free 1 10000
 	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
@@ -75,10 +72,7 @@ test_with_the_smallest_batch()
 test_with_the_slowest_reaper()
 {
 	need_cpus 2
-	unload test_pyalloc
-	unload pyalloc
-	load "$PYALLOC" reap_ms=400
-	load "$TEST_PYALLOC"
+	reload reap_ms=400
 	ask alloc 0 64 10
 	ask free 1 10
 	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
@@ -86,10 +80,7 @@ test_with_the_slowest_reaper()
 
 test_keep_0_keeps_no_arena()
 {
-	unload test_pyalloc
-	unload pyalloc
-	load "$PYALLOC" keep=0
-	load "$TEST_PYALLOC"
+	reload keep=0
 	ask alloc 0 64 20000
 	ask free 0 20000
 	eventually 2 arenas_at_most 0 || fail "$(arenas) arenas are left"
@@ -97,10 +88,7 @@ test_keep_0_keeps_no_arena()
 
 test_keep_3_keeps_three_arenas()
 {
-	unload test_pyalloc
-	unload pyalloc
-	load "$PYALLOC" keep=3
-	load "$TEST_PYALLOC"
+	reload keep=3
 	ask alloc 0 64 40000
 	ask free 0 40000
 	sleep 1

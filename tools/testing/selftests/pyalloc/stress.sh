@@ -10,16 +10,8 @@
 PHASE=$(((${STRESS_SECONDS:-120} + 3) / 4))
 
 # stress_pyalloc does not come to stay: insmod returns when it is over.
-setup()
-{
-	load "$PYALLOC"
-}
-
-teardown()
-{
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
-}
+# shellcheck disable=SC2034 # for functions.sh
+MODULES=
 
 test_undisturbed()
 {

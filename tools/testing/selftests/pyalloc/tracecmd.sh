@@ -16,8 +16,7 @@ command -v trace-cmd >/dev/null || skip_all "needs trace-cmd"
 
 setup()
 {
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
+	load_all
 	# Where trace.dat goes.
 	folder=$(mktemp -d) || fail "mktemp -d"
 	trap 'trace-cmd reset; rm -r "$folder"' EXIT

@@ -19,8 +19,7 @@ grep -q 'module events via: :mod:' "$TRACING/README" || leave_out on_before_it_i
 
 setup()
 {
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
+	load_all
 	echo >"$TRACING/trace"
 	echo 8192 >"$TRACING/buffer_size_kb"
 	echo 1 >"$TRACING/tracing_on"

@@ -15,12 +15,6 @@ teardown()
 	! log | grep -E 'unloaded with live blocks' || fail "blocks were left"
 }
 
-gone()
-{
-	unload test_pyalloc
-	unload pyalloc
-}
-
 test_not_while_stats_are_open()
 {
 	ask alloc 0 64 1000
@@ -39,7 +33,7 @@ test_not_while_stats_are_open()
 test_while_files_of_the_kernel_s_are_open()
 {
 	exec 3<"$PY/fail/probability" 4>"$PY/fail/space"
-	gone
+	unload_all
 	! read -r _ <&3 2>/dev/null || fail "there is something to read still"
 	! echo 1 2>/dev/null >&4 || fail "it can be written to still"
 	exec 3<&- 4>&-
@@ -63,26 +57,21 @@ test_with_the_reaper_armed()
 	for round in $(seq "$ROUNDS"); do
 		ask alloc 0 $((round * 25)) 500
 		ask free 1 400
-		gone
-		load "$PYALLOC"
-		load "$TEST_PYALLOC"
+		reload
 	done
-	gone
+	unload_all
 }
 
 test_with_the_reaper_at_work()
 {
 	need_cpus 2
 	for round in $(seq "$ROUNDS"); do
-		unload test_pyalloc
-		unload pyalloc
-		load "$PYALLOC" reap_ms=10
-		load "$TEST_PYALLOC"
+		reload reap_ms=10
 		ask alloc 0 $((round * 25)) 2000
 		ask free 1 1500
 		ask alloc 1 64 10
 	done
-	gone
+	unload_all
 }
 
 test_again_and_again_under_load()
@@ -90,12 +79,11 @@ test_again_and_again_under_load()
 	need_cpus 2
 	for round in $(seq "$ROUNDS"); do
 		ask storm 300
-		gone
+		unload_all
 		is "clean unloads" "$(log | grep -c 'pyalloc: unloaded: all')" "$round"
-		load "$PYALLOC"
-		load "$TEST_PYALLOC"
+		load_all
 	done
-	gone
+	unload_all
 }
 
 test_right_after_a_trim_and_a_shortage()
@@ -104,7 +92,7 @@ test_right_after_a_trim_and_a_shortage()
 	ask thin 0 1000
 	echo 1 >"$PY/trim"
 	[ ! -w /proc/sys/vm/drop_caches ] || shortages
-	gone
+	unload_all
 }
 
 run_all

@@ -9,12 +9,6 @@
 # shellcheck disable=SC2034 # for functions.sh
 EXPECTED='cut here|WARNING: .*pyalloc_exit'
 
-setup()
-{
-	load "$PYALLOC"
-	load "$TEST_PYALLOC"
-}
-
 # Each test ends with pyalloc unloaded.
 teardown()
 {
@@ -24,8 +18,7 @@ teardown()
 leave()
 {
 	ask leave
-	unload test_pyalloc
-	unload pyalloc
+	unload_all
 }
 
 test_a_warning_names_what_lives()
@@ -57,9 +50,7 @@ test_loads_and_works_afterwards()
 	ask alloc 0 40 1000
 	is "bytes" "$(ledger 'bytes in allocated blocks')" 40000
 	ask free 0 1000
-	unload test_pyalloc
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+	unload_clean
 }
 
 run_all

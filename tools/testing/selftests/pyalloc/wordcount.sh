@@ -17,18 +17,15 @@ nothing_left()
 	eventually 1 ledger_is 'bytes in allocated blocks' 0 || fail "$(cat "$PY/stats")"
 }
 
-setup()
-{
-	load "$PYALLOC"
-}
+# shellcheck disable=SC2034 # for functions.sh
+MODULES=
 
 teardown()
 {
 	! loaded wordcount || unload wordcount
 	! loaded wordcount_kmalloc || unload wordcount_kmalloc
 	nothing_left
-	unload pyalloc
-	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
+	unload_clean
 	rm -rf "$TEXT" "$TEXT".*
 }
 
