@@ -801,7 +801,8 @@ active [CPUS] proctype interrupt()
 end:	do
 	:: atomic { visit_pending[me] -> irq[me] = true };
 		visit_here(me);
-		d_step { visit_pending[me] = false; irq[me] = false }
+		/* What it was for is of no use any more: fewer states. */
+		d_step { visit_pending[me] = false; visit_what[me] = FLUSH; irq[me] = false }
 #ifdef INTERRUPTS
 	:: atomic { in_use && !down[me] -> pick(); irq[me] = true };
 		pyfree(me);
