@@ -52,6 +52,9 @@ bench:
 mutants:
 	@tools/mutants/run $(ONLY)
 
+verify:
+	@tools/verify/run --all $(if $(ONLY),'$(ONLY)')
+
 pyallocstat:
 	@$(MAKE) --no-print-directory -C tools/pyallocstat
 
@@ -68,6 +71,8 @@ help:
 	@echo '                 ..." measures those anew. Leave the machine alone meanwhile'
 	@echo 'make mutants     break the code in every way that is kept, and see which test notices;'
 	@echo '                 ONLY="name ..." runs those'
+	@echo 'make verify      all that the models of hand-over and of memory order can do; ONLY=regex'
+	@echo '                 takes those whose lines match'
 	@echo 'make pyallocstat build tools/pyallocstat, which shows what the module has and does'
 	@echo 'make install     the module among the kernel'"'"'s, header and Module.symvers to $(SHARED)'
 	@echo 'make uninstall   take them away again'
@@ -78,5 +83,5 @@ help:
 need-kdir:
 	@[ -n "$(KDIR)" ] || { echo "No kernel headers found: apt-get install linux-headers-amd64, or say KDIR=..." >&2; exit 1; }
 
-.PHONY: modules clean install uninstall load unload demo check matrix style bench mutants pyallocstat \
-	help need-kdir
+.PHONY: modules clean install uninstall load unload demo check matrix style bench mutants verify \
+	pyallocstat help need-kdir
