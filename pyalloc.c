@@ -211,6 +211,13 @@ static void count_event(struct pyheap *heap, enum py_event event)
 	this_cpu_inc(heap->cpu->event[event]);
 }
 
+/* Not under "busy". */
+static void bad_free(struct pyheap *heap, const char *what)
+{
+	count_event(heap, PY_EV_BAD_FREE);
+	WARN_RATELIMIT(1, "pyalloc: %s\n", what);
+}
+
 /* @heap's state on this CPU, which is @c. */
 static __always_inline struct pyheap_cpu *heap_here(struct pyheap *heap,
 						    struct py_cpu *c)
@@ -480,6 +487,50 @@ static void arena_book(const struct py_arena *arena, long pages)
 	pages_book(virt_to_page(arena), pages);
 }
 
+/*
+ * The pages behind an arena's first have no reference, as a slab's: a kfree() of a
+ * block warns then, but finds no last one to drop and no page to free, and
+ * sendpage_ok() says no. Freezing fails while somebody who looks at any page, such as
+ * compaction, has one: such a page goes without. @refs: what it had before.
+ */
+static void page_own(struct page *page, int refs)
+{
+	if (page_ref_freeze(page, 1) && unlikely(refs))
+		set_page_count(page, refs);
+}
+
+/* How often was a block in @page given to kfree(), as far as it shows? */
+static unsigned int page_strays(struct page *page)
+{
+	return -min(page_ref_count(page), 0);
+}
+
+/* Undoes what kfree() did to @page and to the books. */
+static void page_mend(struct py_arena *arena, struct page *page)
+{
+	unsigned int strays = page_strays(page);
+
+	if (likely(!strays))
+		return;
+	set_page_count(page, 0);
+	pages_book(page, strays);
+	bad_free(arena->heap, "kfree() of a block");
+}
+
+/* Gives back a page of a split arena. */
+static void page_give_back(struct py_arena *arena, struct page *page)
+{
+	page_mend(arena, page);
+	if (!page_ref_count(page))
+		page_ref_unfreeze(page, 1);
+	__free_page(page);
+}
+
+static struct page *arena_page(const struct py_arena *arena, unsigned int i)
+{
+	return virt_to_page((void *)arena + i * PY_POOL_SIZE);
+}
+
 static bool arena_empty(const struct py_arena *arena)
 {
 	return hweight64(arena->unused | arena->gone) == PY_ARENA_POOLS;
@@ -574,13 +625,14 @@ static unsigned long arena_free(struct py_arena *arena)
 	}
 	arena_book(arena, -(long)pages);
 	if (!arena->split) {
+		for (i = 1; i < PY_ARENA_PAGES; i++)
+			page_mend(arena, arena_page(arena, i));
 		__free_pages(virt_to_page(arena), PY_ARENA_ORDER);
 		return pages;
 	}
 	for (i = 1; i < PY_ARENA_PAGES; i++)
 		if (!(arena->gone & BIT_ULL(i)))
-			__free_page(virt_to_page((void *)arena +
-						 i * PY_POOL_SIZE));
+			page_give_back(arena, arena_page(arena, i));
 	call_rcu(&arena->rcu, arena_free_header);
 	return pages;
 }
@@ -661,6 +713,7 @@ static bool page_return(struct pyheap_node *node, struct page *page)
 		spin_lock_irqsave(&node->lock, flags);
 		ours = !arena->dead && arena->gone & BIT_ULL(i);
 		if (ours) {
+			page_own(page, 0);
 			kasan_poison(p, PY_POOL_SIZE, PY_KASAN_FREE, false);
 			WRITE_ONCE(arena->class[i], PY_CLASS_NONE);
 			arena_change(arena, arena->unused | BIT_ULL(i),
@@ -863,6 +916,19 @@ static unsigned long node_release_kept(struct pyheap_node *node)
 	return arena_free_list(&dead);
 }
 
+static void arena_split(struct py_arena *arena)
+{
+	int refs[PY_ARENA_PAGES];
+	unsigned int i;
+
+	for (i = 1; i < PY_ARENA_PAGES; i++)
+		refs[i] = page_ref_count(arena_page(arena, i));
+	split_page(virt_to_page(arena), PY_ARENA_ORDER);
+	for (i = 1; i < PY_ARENA_PAGES; i++)
+		page_own(arena_page(arena, i), refs[i]);
+	arena->split = true;
+}
+
 /*
  * Gives back the pages of @arena's unused pools, while blocks in others keep
  * it. A higher-order allocation must be split before, once.
@@ -879,8 +945,7 @@ static unsigned long arena_give_back(struct py_arena *arena)
 	if (!arena_empty(arena) && arena->unused) {
 		mask = arena->unused;
 		if (!arena->split)
-			split_page(virt_to_page(arena), PY_ARENA_ORDER);
-		arena->split = true;
+			arena_split(arena);
 		for (rest = mask; rest; rest &= rest - 1)
 			WRITE_ONCE(arena->class[__ffs64(rest)], PY_CLASS_GONE);
 		arena_change(arena, 0, arena->gone | mask);
@@ -895,8 +960,7 @@ static unsigned long arena_give_back(struct py_arena *arena)
 		return 0;
 	arena_book(arena, -(long)pages);
 	for (rest = mask; rest; rest &= rest - 1)
-		__free_page(virt_to_page((void *)arena +
-					 __ffs64(rest) * PY_POOL_SIZE));
+		page_give_back(arena, arena_page(arena, __ffs64(rest)));
 	return pages;
 }
 
@@ -1112,13 +1176,6 @@ static void pool_event(struct py_cpu *c, struct pyheap_cpu *hc,
 }
 
 /* ---- Outbox and inbox ---------------------------------------------------- */
-
-/* Not under "busy". */
-static void bad_free(struct pyheap *heap, const char *what)
-{
-	count_event(heap, PY_EV_BAD_FREE);
-	WARN_RATELIMIT(1, "pyalloc: %s\n", what);
-}
 
 static u32 chain_pack(const struct py_chain *chain)
 {
@@ -3211,6 +3268,9 @@ static void report_live(const struct pyheap_stats *stats)
 			pr_warn("live: %llu blocks of %u bytes in %llu pools\n",
 				stats->class[i].handed_out, py_class_size(i),
 				stats->class[i].pools);
+	if (stats->strays)
+		pr_warn("live: %llu of them were given to kfree()\n",
+			stats->strays);
 }
 
 /* A trim gives up on a CPU that does not answer for PY_VISIT_WAIT. */

@@ -122,6 +122,17 @@ static bool walk_on(unsigned int cpu, smp_call_func_t fn, struct py_walk *walk)
 	return true;
 }
 
+/* A page that was given back is somebody else's, and not negative. */
+static unsigned int arena_strays(const struct py_arena *arena)
+{
+	unsigned int i, strays = 0;
+
+	if (!arena->region)
+		for (i = 1; i < PY_ARENA_PAGES; i++)
+			strays += page_strays(arena_page(arena, i));
+	return strays;
+}
+
 /* Counts each pool once, on its owner's CPU if it has one. */
 static void walk_arena(struct py_walk *walk)
 {
@@ -130,6 +141,7 @@ static void walk_arena(struct py_walk *walk)
 
 	walk->stats->arenas++;
 	walk->stats->headers++;
+	walk->stats->strays += arena_strays(arena);
 	walk->todo = GENMASK_ULL(PY_ARENA_POOLS, 1);
 	while (walk->todo) {
 		for (rest = walk->todo; rest; rest &= rest - 1) {
@@ -363,6 +375,7 @@ static void show_events(struct seq_file *m, const struct pyheap_stats *stats)
 	show_ledger(m, "page allocator: pages given back", stats->pages_back);
 	show_ledger(m, "page allocator: of these had again", stats->pages_again);
 	show_ledger(m, "free lists found corrupt", stats->corrupt);
+	show_ledger(m, "blocks given to kfree() (bug)", stats->strays);
 }
 
 static void show_private(struct seq_file *m, const struct pyheap_stats *stats)

@@ -464,6 +464,7 @@ struct pyheap_stats {
 	u64 spare;		/* of these: kept by a CPU */
 	u64 gone;		/* pools */
 	u64 corrupt;		/* free lists and owners that made no sense */
+	u64 strays;		/* blocks given to kfree(), as far as it shows */
 	u64 arenas_total;
 	u64 arenas_reclaimed;
 	u64 arenas_failed;

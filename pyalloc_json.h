@@ -113,8 +113,9 @@ static void json_events(struct seq_file *m, const struct pyheap_stats *stats)
 			   stats->event[i]);
 	seq_printf(m, "\"pages_given_back\": %llu, \"pages_had_again\": %llu,\n",
 		   stats->pages_back, stats->pages_again);
-	seq_printf(m, "\"corrupt\": %llu, \"pools_kept_by_cpus\": %llu\n},\n",
-		   stats->corrupt, stats->spare);
+	seq_printf(m, "\"corrupt\": %llu, \"given_to_kfree\": %llu,\n",
+		   stats->corrupt, stats->strays);
+	seq_printf(m, "\"pools_kept_by_cpus\": %llu\n},\n", stats->spare);
 }
 
 static void json_classes(struct seq_file *m, const struct pyheap_stats *stats)

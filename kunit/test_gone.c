@@ -335,6 +335,71 @@ static void gone_pages_come_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
 }
 
+/* Then a kfree() of a block, which is a bug, has none to drop, and frees no page. */
+static void pages_of_arenas_have_no_reference(struct kunit *test)
+{
+	unsigned int i, here = 0;
+	struct py_again a;
+	void *p;
+
+	p = py_get(64, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, page_count(virt_to_page(p)), 0);
+	pyfree(p);
+	py_again_begin(test, &a, 20);
+	KUNIT_EXPECT_EQ(test, page_count(virt_to_page(a.pin)), 0);
+	for (i = 0; i < a.n; i++) {
+		here += py_arena_of(a.block[i]) == a.arena;
+		KUNIT_EXPECT_EQ(test, page_count(virt_to_page(a.block[i])), 0);
+	}
+	KUNIT_EXPECT_GT(test, here, 0);
+	py_again_end(&a);
+}
+
+/* As kfree() of 6.1 and 6.12 does to the page of a block. */
+static void py_stray(const void *p)
+{
+	struct page *page = virt_to_page(p);
+
+	page_ref_dec(page);
+	mod_node_page_state(page_pgdat(page), NR_SLAB_UNRECLAIMABLE_B, -(long)PAGE_SIZE);
+}
+
+/*
+ * What kfree() did to pages is counted, and undone when they go back. A block stays in each
+ * arena, in a page that is left alone: so they go back in the trim, where warnings are
+ * expected, and not when the reaper comes by.
+ */
+static void what_kfree_did_is_undone(struct kunit *test)
+{
+	const unsigned int n = 20, pools = n * (PY_ARENA_POOLS - 1);
+	const unsigned int a_pool = PY_ARENA_MAX_BLOCKS / PY_ARENA_POOLS;
+	const long blur = 512;
+	long before = py_slab_pages();
+	void **block = py_get_arenas(test, n);
+	unsigned int i;
+
+	for (i = 0; i < n * PY_ARENA_MAX_BLOCKS; i++) {
+		if (i % PY_ARENA_MAX_BLOCKS >= a_pool && i % a_pool == 0)
+			py_stray(block[i]);
+	}
+	KUNIT_EXPECT_EQ(test, py_walk(test)->strays, pools);
+	for (i = 0; i < n * PY_ARENA_MAX_BLOCKS; i++) {
+		if (i % PY_ARENA_MAX_BLOCKS) {
+			pyfree(block[i]);
+			block[i] = NULL;
+		}
+	}
+	PY_SUPPRESS_WARN(test)
+		pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, n);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->strays, 0);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), pools);
+	py_put_many(block, n * PY_ARENA_MAX_BLOCKS);
+	pyalloc_trim();
+	KUNIT_EXPECT_LT(test, abs(py_slab_pages() - before), blur);
+}
+
 /* They go away and come again as often as it takes. */
 static void pages_go_and_come_again_many_times(struct kunit *test)
 {
@@ -636,6 +701,8 @@ static struct kunit_case py_gone_cases[] = {
 #endif
 	KUNIT_CASE(arena_may_go_while_its_gone_page_is_freed),
 	KUNIT_CASE(gone_pages_come_again),
+	KUNIT_CASE(pages_of_arenas_have_no_reference),
+	KUNIT_CASE(what_kfree_did_is_undone),
 	KUNIT_CASE(pages_go_and_come_again_many_times),
 	KUNIT_CASE(arena_whose_pages_all_came_again_goes_whole),
 	KUNIT_CASE(pages_of_others_are_not_kept),

@@ -148,6 +148,7 @@ events.limit_refused|refused, at the heap'\''s limit
 events.pages_given_back|page allocator: pages given back
 events.pages_had_again|page allocator: of these had again
 events.corrupt|free lists found corrupt
+events.given_to_kfree|blocks given to kfree() (bug)
 events.pools_kept_by_cpus|unused pools kept by CPUs'
 PRIVATE_LINES='held|bytes held: pools and kmalloc blocks
 limit|limit, bytes (0: none)
@@ -344,7 +345,7 @@ test_its_numbers_are_those_of_stats()
 $PRIVATE_LINES"
 	is "private heap" "$(from_json 1 "$lines")" "$(from_stats "$lines" /tmp/heap1)"
 	is "its classes" "$(classes_of_json 1)" "$(classes_of_stats /tmp/heap1)"
-	holds "what was compared" "$(from_json 1 "$lines" | wc -l)" -eq $((34 + 7 * 6))
+	holds "what was compared" "$(from_json 1 "$lines" | wc -l)" -eq $((35 + 7 * 6))
 
 	# There is something to compare.
 	pages='bytes.pools_given_back events.pages_given_back'

@@ -16,6 +16,8 @@
  *   foreign SIZE COUNT     give kmalloc()'s memory to pyfree()
  *   twice CPU              free the youngest there, twice: a bug
  *   header CPU             free the arena's own page there: a bug
+ *   stray CPU              give the youngest there to kfree(), and hold it all the same:
+ *                          a bug. Fails with EFAULT if its page is given to others
  *   storm MS               allocate and free in task, softirq and hardirq at
  *                          once, on all CPUs
  *   leave                  do not free on unload what is held then
@@ -265,6 +267,33 @@ static long do_header(void *arg)
 		return -ERANGE;
 	pyfree(py_arena_of(held[nr_held - 1].p));
 	return 0;
+}
+
+#define STRAY_PAGES	512
+
+/* What was freed last is what the page allocator gives first. */
+static long do_stray(void *arg)
+{
+	struct page *page, *next, *stray;
+	LIST_HEAD(pages);
+	long err = 0;
+	int i;
+
+	if (!nr_held)
+		return -ERANGE;
+	stray = virt_to_page(held[nr_held - 1].p);
+	kfree(held[nr_held - 1].p);
+	for (i = 0; i < STRAY_PAGES; i++) {
+		page = alloc_page(GFP_KERNEL);
+		if (!page)
+			break;
+		if (page == stray)
+			err = -EFAULT;
+		list_add(&page->lru, &pages);
+	}
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_page(page);
+	return err;
 }
 
 /* If the CPU goes away meanwhile, which is not kept from it, on another. */
@@ -982,6 +1011,8 @@ static long command(const char *line)
 		return on_cpu(cpu, do_twice, &job);
 	if (sscanf(line, "header %u", &cpu) == 1)
 		return on_cpu(cpu, do_header, &job);
+	if (sscanf(line, "stray %u", &cpu) == 1)
+		return on_cpu(cpu, do_stray, &job);
 	if (sscanf(line, "storm %u", &job.count) == 1)
 		return job.count > STORM_MS_MAX ? -ERANGE : do_storm(&job);
 	if (!strcmp(line, "leave")) {
