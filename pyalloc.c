@@ -120,6 +120,14 @@ static struct py_param batch = { .value = PY_BATCH, .min = 1, .max = PY_BATCH };
 module_param_cb(batch, &py_param_ops, &batch, 0444);
 MODULE_PARM_DESC(batch, "Blocks freed for other CPUs before they are sent, 1 to 64 (64)");
 
+/* Read when blocks are carved: the tests change it. */
+struct py_param py_shuffle = {
+	.value = IS_ENABLED(CONFIG_SLAB_FREELIST_RANDOM), .min = 0, .max = 1,
+};
+EXPORT_SYMBOL_INTERNAL(py_shuffle);
+module_param_cb(shuffle, &py_param_ops, &py_shuffle, 0444);
+MODULE_PARM_DESC(shuffle, "1: fresh blocks come in random order, 0: by address (as CONFIG_SLAB_FREELIST_RANDOM)");
+
 static const char * const py_source_names[] = { "page", "vmalloc", NULL };
 
 static int source_set(const char *val, const struct kernel_param *kp)
@@ -302,6 +310,44 @@ static unsigned int class_blocks(unsigned int class)
 	return *(py_blocks + class);
 }
 
+/*
+ * Puts 0 to @n - 1 into random @order. The generator is xorshift64: nobody sees what
+ * it says, and to ask the kernel's each time would take longer than the rest. Under busy.
+ */
+static void shuffle(struct py_cpu *c, u8 *order, unsigned int n)
+{
+	u64 random = c->random;
+	unsigned int i, j;
+
+	for (i = 0; i < n; i++) {
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		j = (random >> 32) * (i + 1) >> 32;
+		*(order + i) = *(order + j);
+		*(order + j) = i;
+	}
+	c->random = random;
+}
+
+/* Links @n virgin blocks from @base on in random order; returns the first. */
+static noinline void *carve_shuffled(struct py_cpu *c, void *base,
+				     unsigned int size, unsigned int n)
+{
+	u8 order[PY_CARVE_BYTES / PYALLOC_ALIGN];
+	void *block = NULL;
+	unsigned int i;
+
+	shuffle(c, order, n);
+	for (i = 0; i < n; i++) {
+		void *next = block;
+
+		block = base + *(order + i) * size;
+		set_next(c, block, next);
+	}
+	return block;
+}
+
 /* Links some virgin blocks; ascending, so that the first is handed out first. */
 static noinline void pool_carve(struct py_cpu *c, struct pyheap_cpu *hc,
 				struct py_pool *pool, unsigned int class)
@@ -313,11 +359,15 @@ static noinline void pool_carve(struct py_cpu *c, struct pyheap_cpu *hc,
 	unsigned int i;
 
 	hc->event[PY_EV_CARVE]++;
+	pool->carved += n;
+	if (py_shuffle.value) {
+		pool->free = carve_shuffled(c, block, size, n);
+		return;
+	}
 	pool->free = block;
 	for (i = 1; i < n; i++, block += size)
 		set_next(c, block, block + size);
 	set_next(c, block, NULL);
-	pool->carved += n;
 }
 
 /* ---- Is this pointer ours? --------------------------------------------- */
@@ -3205,6 +3255,7 @@ static void cpus_init(void)
 		init_llist_head(&c->later);
 		c->later_kick = IRQ_WORK_INIT(later_kick);
 		INIT_CSD(&c->csd, visit_ipi, c);
+		c->random = get_random_u64() | 1;	/* from 0 it would not move */
 	}
 }
 

@@ -33,6 +33,7 @@ struct py_param {
 };
 
 extern const struct kernel_param_ops py_param_ops;
+extern struct py_param py_shuffle;	/* are virgin blocks handed out in random order? */
 
 /* A pool is one page; an arena is 64 of them, naturally aligned. */
 #define PY_POOL_SHIFT		12
@@ -376,6 +377,7 @@ struct py_cpu {
 	unsigned int pushed;	/* into it, ever: never too low */
 
 	struct llist_node *inbox_rest;	/* detached from it, under "busy" */
+	u64 random;			/* of the order of virgin blocks; not 0 */
 
 	struct llist_head rcu;	/* freed here, and waiting for a grace period */
 

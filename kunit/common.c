@@ -157,6 +157,7 @@ int py_test_init(struct kunit *test)
 	fix->now = kunit_kzalloc(test, sizeof(*fix->now), GFP_KERNEL);
 	if (!fix->before || !fix->now)
 		return -ENOMEM;
+	fix->shuffle = py_shuffle.value;
 	test->priv = fix;
 	if (!py_busy_is_free())
 		return -EBUSY;
@@ -178,6 +179,7 @@ void py_test_exit(struct kunit *test)
 
 	if (!fix)
 		return;
+	py_shuffle.value = fix->shuffle;
 	pyalloc_trim();
 	s = py_walk(test);
 	KUNIT_EXPECT_EQ_MSG(test, py_in_use_all(s), 0, "the test left blocks");

@@ -34,11 +34,13 @@
  * @before: the heap when the test began: settled
  * @now: the heap at the last py_walk()
  * @busy_in_task: how often the test provoked PY_EV_BUSY_IN_TASK itself
+ * @shuffle: py_shuffle, which a test may change until it ends
  */
 struct py_fixture {
 	struct pyheap_stats *before;
 	struct pyheap_stats *now;
 	u64 busy_in_task;
+	unsigned int shuffle;
 };
 
 int py_test_init(struct kunit *test);

@@ -26,6 +26,7 @@ static void first_block_is_first_byte_of_the_page(struct kunit *test)
 {
 	unsigned int class;
 
+	py_shuffle.value = 0;
 	for (class = 0; class < PYALLOC_NR_CLASSES; class++) {
 		void *p = py_get(py_class_size(class), GFP_KERNEL);
 
@@ -40,6 +41,7 @@ static void fresh_blocks_come_in_address_order(struct kunit *test)
 {
 	unsigned int class, i;
 
+	py_shuffle.value = 0;
 	for (class = 0; class < PYALLOC_NR_CLASSES; class++) {
 		void **block = py_get_pool(test, class);
 
@@ -51,24 +53,60 @@ static void fresh_blocks_come_in_address_order(struct kunit *test)
 	}
 }
 
-static void pool_hands_out_each_block_once(struct kunit *test)
+/* In how many places do the orders of blocks of two fresh pools differ? */
+static unsigned int py_orders_differ(struct kunit *test, unsigned int class)
+{
+	unsigned int i, n = py_class_blocks(class), differ = 0;
+	void **a = py_get_pool(test, class), **b = py_get_pool(test, class);
+
+	for (i = 0; i < n; i++)
+		differ += offset_in_page(a[i]) != offset_in_page(b[i]);
+	KUNIT_EXPECT_EQ(test, pyheap_stats_total(py_walk(test)), PY_ARENA_SIZE);
+	py_put_many(a, n);
+	py_put_many(b, n);
+	pyalloc_trim();
+	return differ;
+}
+
+/* Of n blocks, all but one are elsewhere on average; of at least 16 half at the least. */
+static void fresh_blocks_come_in_random_order(struct kunit *test)
+{
+	unsigned int class;
+
+	py_shuffle.value = 1;
+	for (class = 0; py_class_carve(class) >= 16; class++)
+		KUNIT_EXPECT_GT(test, py_orders_differ(test, class),
+				py_class_blocks(class) / 2);
+	KUNIT_EXPECT_GT(test, class, 0);
+	py_shuffle.value = 0;
+	KUNIT_EXPECT_EQ(test, py_orders_differ(test, 0), 0);
+}
+
+static void py_expect_each_block_once(struct kunit *test, unsigned int class)
 {
 	DECLARE_BITMAP(seen, PY_POOL_BLOCKS);
-	unsigned int class, i, index;
+	void **block = py_get_pool(test, class);
+	unsigned int i, index;
+
+	bitmap_zero(seen, PY_POOL_BLOCKS);
+	for (i = 0; i < py_class_blocks(class); i++) {
+		index = offset_in_page(block[i]) / py_class_stride(class);
+		KUNIT_EXPECT_EQ(test, offset_in_page(block[i]),
+				index * py_class_stride(class));
+		KUNIT_EXPECT_LT(test, index, py_class_blocks(class));
+		KUNIT_EXPECT_FALSE(test, __test_and_set_bit(index, seen));
+	}
+	py_put_many(block, py_class_blocks(class));
+	pyalloc_trim();
+}
+
+static void pool_hands_out_each_block_once(struct kunit *test)
+{
+	unsigned int class;
 
 	for (class = 0; class < PYALLOC_NR_CLASSES; class++) {
-		void **block = py_get_pool(test, class);
-
-		bitmap_zero(seen, PY_POOL_BLOCKS);
-		for (i = 0; i < py_class_blocks(class); i++) {
-			index = offset_in_page(block[i]) / py_class_stride(class);
-			KUNIT_EXPECT_EQ(test, offset_in_page(block[i]),
-					index * py_class_stride(class));
-			KUNIT_EXPECT_LT(test, index, py_class_blocks(class));
-			KUNIT_EXPECT_FALSE(test, __test_and_set_bit(index, seen));
-		}
-		py_put_many(block, py_class_blocks(class));
-		pyalloc_trim();
+		for (py_shuffle.value = 0; py_shuffle.value < 2; py_shuffle.value++)
+			py_expect_each_block_once(test, class);
 	}
 }
 
@@ -636,6 +674,7 @@ static void double_sensitive_free_is_refused(struct kunit *test)
 static struct kunit_case py_pool_cases[] = {
 	KUNIT_CASE(first_block_is_first_byte_of_the_page),
 	KUNIT_CASE(fresh_blocks_come_in_address_order),
+	KUNIT_CASE(fresh_blocks_come_in_random_order),
 	KUNIT_CASE(pool_hands_out_each_block_once),
 	KUNIT_CASE(pool_is_carved_in_small_batches),
 	KUNIT_CASE(freed_blocks_come_before_virgin_ones),

@@ -88,6 +88,19 @@ test_batch_refuses_anything_else()
 	done
 }
 
+test_shuffle_takes_0_and_1()
+{
+	accepted shuffle 0
+	accepted shuffle 1
+}
+
+test_shuffle_refuses_anything_else()
+{
+	for value in 2 -1 4294967297 99999999999999999999 yes ""; do
+		refused "shuffle=$value"
+	done
+}
+
 test_arenas_takes_page_and_vmalloc()
 {
 	accepted arenas page
