@@ -8,7 +8,7 @@
 . "$(dirname "$0")/functions.sh"
 
 # shellcheck disable=SC2034 # for functions.sh
-EXPECTED='BUG: KASAN: .* in (peek|poke|py[a-z_]+|block_exit)(\.part\.0)?\+|cut here|WARNING: .*pyalloc\.c:'
+EXPECTED='BUG: KASAN: .* in (peek|poke|_copy_[a-z]+_user|overrun_[a-z]+_user|py[a-z_]+|block_exit)(\.part\.0)?\+|cut here|WARNING: .*pyalloc\.c:'
 # shellcheck disable=SC2034 # for functions.sh
 MODULES=$BAD_PYALLOC
 
@@ -100,6 +100,19 @@ test_an_overrun_of_the_largest_block()
 test_an_overrun_of_a_block_that_was_shrunk()
 {
 	reported overrun_shrunk out-of-bounds poke 'Write of size 1'
+}
+
+test_a_copy_to_a_user_beyond_a_block()
+{
+	reported overrun_to_user out-of-bounds '(_copy_to_user|overrun_to_user)' 'Read of size 65'
+}
+
+test_a_copy_from_a_user_beyond_a_block()
+{
+	act overrun_from_user
+	# And once more when what could not be copied is zeroed.
+	said 'BUG: KASAN: (slab-)?out-of-bounds in (_copy_from_user|overrun_from_user)\+'
+	said 'Write of size 101 at addr '
 }
 
 test_an_underrun()

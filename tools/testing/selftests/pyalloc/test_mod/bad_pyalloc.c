@@ -12,6 +12,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
 #include <pyalloc.h>
@@ -165,6 +166,31 @@ static int overrun_shrunk(void)
 		return -ENOMEM;
 	q = pyrealloc(p, hidden(34), GFP_KERNEL);
 	return q ? overrun_of(q, 34) : -ENOMEM;
+}
+
+/* No user has this address, but what is copied is looked at before. */
+static int overrun_to_user(void)
+{
+	u8 *p = middle(hidden(64));
+	unsigned long left;
+
+	if (!p)
+		return -ENOMEM;
+	left = copy_to_user(NULL, p, hidden(65));
+	free_blocks();
+	return left ? 0 : -EIO;
+}
+
+static int overrun_from_user(void)
+{
+	u8 *p = pyalloc(hidden(100), GFP_KERNEL);
+	unsigned long left;
+
+	if (!p)
+		return -ENOMEM;
+	left = copy_from_user(p, NULL, hidden(101));
+	pyfree(p);
+	return left ? 0 : -EIO;
 }
 
 static int underrun(void)
@@ -491,6 +517,8 @@ static const struct {
 	ACTION(overrun_smallest),
 	ACTION(overrun_largest),
 	ACTION(overrun_shrunk),
+	ACTION(overrun_to_user),
+	ACTION(overrun_from_user),
 	ACTION(underrun),
 	ACTION(underrun_first),
 	ACTION(double_free),
