@@ -55,6 +55,9 @@ mutants:
 verify:
 	@tools/verify/run --all $(if $(ONLY),'$(ONLY)')
 
+coverage:
+	@tools/lab/coverage
+
 pyallocstat:
 	@$(MAKE) --no-print-directory -C tools/pyallocstat
 
@@ -73,6 +76,7 @@ help:
 	@echo '                 ONLY="name ..." runs those'
 	@echo 'make verify      all that the models of hand-over and of memory order can do; ONLY=regex'
 	@echo '                 takes those whose lines match'
+	@echo 'make coverage    which lines and branches the tests run, in User-Mode Linux with gcov'
 	@echo 'make pyallocstat build tools/pyallocstat, which shows what the module has and does'
 	@echo 'make install     the module among the kernel'"'"'s, header and Module.symvers to $(SHARED)'
 	@echo 'make uninstall   take them away again'
@@ -84,4 +88,4 @@ need-kdir:
 	@[ -n "$(KDIR)" ] || { echo "No kernel headers found: apt-get install linux-headers-amd64, or say KDIR=..." >&2; exit 1; }
 
 .PHONY: modules clean install uninstall load unload demo check matrix style bench mutants verify \
-	pyallocstat help need-kdir
+	coverage pyallocstat help need-kdir
