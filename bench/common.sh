@@ -44,6 +44,6 @@ measure()
 	"$LAB/lab" run --quiet "${options[@]}" --add "$built/pyalloc.ko:/pyalloc.ko" \
 		--add "$built/bench/pyalloc_bench.ko:/pyalloc_bench.ko" \
 		--add "$work/traces:/traces" "$1" -- "
-		insmod /pyalloc.ko && insmod /pyalloc_bench.ko $3 &&
+		insmod /pyalloc.ko ${PARAMETERS-} && insmod /pyalloc_bench.ko $3 &&
 		cat /sys/kernel/debug/pyalloc_bench/results && rmmod pyalloc_bench pyalloc"
 }
