@@ -45,9 +45,11 @@
 
 #include <linux/bitops.h>
 #include <linux/cpu.h>
+#include <linux/ctype.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/device.h>
+#include <linux/hash.h>
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/jump_label.h>
@@ -63,6 +65,8 @@
 #include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
+#include <linux/stackdepot.h>
+#include <linux/stacktrace.h>
 #include <linux/static_call.h>
 #include <linux/topology.h>
 #include <linux/utsname.h>
@@ -158,6 +162,71 @@ static unsigned int source;		/* index of py_source_names[] */
 module_param_cb(arenas, &source_ops, &source, 0444);
 MODULE_PARM_DESC(arenas, "Where the default heap's arenas come from, page or vmalloc (page)");
 
+/* What the debug hooks do, in slab_debug's letters; see pyalloc_debug.h. */
+#define DEBUG_CHECK	BIT(0)		/* F: is always done */
+#define DEBUG_PADS	BIT(1)		/* Z */
+#define DEBUG_FILL	BIT(2)		/* P */
+#define DEBUG_USER	BIT(3)		/* U */
+#define DEBUG_TRACE	BIT(4)		/* T */
+
+static const char debug_letters[] = "FZPUT";
+static unsigned int debug_flags = DEBUG_CHECK | DEBUG_PADS | DEBUG_FILL | DEBUG_USER;
+static bool debug_default;		/* the default heap has them */
+
+static int debug_set(const char *val, const struct kernel_param *kp)
+{
+	unsigned int flags = 0;
+	const char *letter, *at;
+
+	if (!val || !*val) {
+		debug_default = true;
+		return 0;
+	}
+	if (!strcmp(val, "-")) {
+		debug_default = false;
+		return 0;
+	}
+	for (letter = val; *letter && *letter != '\n'; letter++) {
+		at = strchr(debug_letters, toupper(*letter));
+		if (!at) {
+			pr_err("parameter %s: \"%s\" is not letters of \"%s\", or \"-\"\n",
+			       kp->name, val, debug_letters);
+			return -EINVAL;
+		}
+		flags |= BIT(at - debug_letters);
+	}
+	debug_flags = flags;
+	debug_default = true;
+	return 0;
+}
+
+static int debug_get(char *buf, const struct kernel_param *kp)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; debug_default && debug_letters[i]; i++)
+		if (debug_flags & BIT(i))
+			buf[n++] = debug_letters[i];
+	return n + sysfs_emit_at(buf, n, n ? "\n" : "-\n");
+}
+
+static const struct kernel_param_ops debug_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = debug_set,
+	.get = debug_get,
+};
+
+module_param_cb(debug, &debug_ops, NULL, 0444);
+MODULE_PARM_DESC(debug, "Check the default heap's blocks: letters as slab_debug's, FZPUT (-)");
+
+static struct py_param debug_quarantine = { .value = 0, .min = 0, .max = SZ_1M };
+module_param_cb(debug_quarantine, &py_param_ops, &debug_quarantine, 0444);
+MODULE_PARM_DESC(debug_quarantine, "KiB of checked blocks that wait before they are used again, 0 to 1048576 (0)");
+
+static bool debug_panic;
+module_param(debug_panic, bool, 0644);
+MODULE_PARM_DESC(debug_panic, "Panic if a debug hook finds something wrong (N)");
+
 /* ---- All state --------------------------------------------------------- */
 
 static DEFINE_PER_CPU(struct py_cpu, py_cpu);
@@ -213,6 +282,27 @@ static struct {
 static DEFINE_RT_MUTEX(visit_mutex);
 static struct shrinker *py_shrinker;
 static enum cpuhp_state py_cpuhp;
+
+/*
+ * Are there heaps whose blocks are checked? The key is on only then, and asked on no
+ * fast path.
+ */
+static DEFINE_STATIC_KEY_FALSE(py_debug_on);
+
+#ifndef PYALLOC_NO_DEBUG
+static __always_inline bool debug_on(void)
+{
+	return static_branch_unlikely(&py_debug_on);
+}
+#else
+static __always_inline bool debug_on(void)
+{
+	return false;
+}
+#endif
+
+static size_t debug_size(const void *p);
+static bool debug_kfree(const void *p);
 
 static void count_event(struct pyheap *heap, enum py_event event)
 {
@@ -431,6 +521,18 @@ static size_t py_block_size(const void *p)
 	return py_block_heap(p, &class) ? py_class_size(class) : 0;
 }
 
+/* Is @p in an arena, if not in a block of it? Then it is nobody else's to free. */
+static bool py_is_ours(const void *p)
+{
+	bool ours;
+
+	preempt_disable();
+	ours = py_map_has(p) &&
+	       READ_ONCE(py_arena_of(p)->class[py_index_of(p)]) != PY_CLASS_GONE;
+	preempt_enable();
+	return ours;
+}
+
 /* ---- The reaper is told ------------------------------------------------- */
 
 /*
@@ -470,17 +572,21 @@ static bool block_in_use(const void *p)
  * The first @size bytes of the block may be touched; its others not, nor what
  * is between it and the next.
  */
-static void block_open(void *p, size_t block_size, size_t size)
+static void block_open_in(void *p, size_t room, size_t size)
 {
 #ifdef CONFIG_KASAN_GENERIC
 	size_t whole = round_down(size, PY_KASAN_GRANULE);
-	size_t stride = py_class_stride(PYALLOC_CLASS(block_size));
 
 	kasan_poison(p, whole, 0, false);
-	kasan_poison(p + whole, stride - whole, PY_KASAN_REDZONE, false);
+	kasan_poison(p + whole, room - whole, PY_KASAN_REDZONE, false);
 	if (size > whole)
 		*(u8 *)kasan_mem_to_shadow(p + whole) = size - whole;
 #endif
+}
+
+static void block_open(void *p, size_t block_size, size_t size)
+{
+	block_open_in(p, py_class_stride(PYALLOC_CLASS(block_size)), size);
 }
 
 /* The block is being freed. Says whether it was in use. */
@@ -1490,6 +1596,8 @@ static void inbox_drain(struct py_cpu *c)
 /* ---- Allocate ------------------------------------------------------------ */
 
 static void *alloc_at(size_t size, gfp_t gfp, unsigned long ip);
+static void *debug_take(struct py_cpu *c, struct pyheap_cpu *hc, unsigned int class);
+static void *debug_alloc(struct pyheap *heap, size_t size, gfp_t gfp, unsigned long ip);
 
 /*
  * Who asked? To keep the address would cost the fast path an instruction. What it ends
@@ -1620,9 +1728,12 @@ static struct py_large *large_take(struct pyheap *heap, const void *p)
 	return large;
 }
 
-static noinline void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
-				  unsigned long ip)
+/* What is handed out begins @front bytes into what kmalloc() gives. */
+static noinline void *large_alloc(struct pyheap *heap, size_t size, size_t front,
+				  gfp_t gfp, unsigned long ip)
 {
+	void *p;
+
 	size_t usable = kmalloc_size_roundup(size);
 	struct py_large *large;
 
@@ -1634,12 +1745,14 @@ static noinline void *large_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 	if (!large)
 		goto out_uncharge;
 	prof_free(large);		/* is ours, not the caller's */
-	large->p = py_caller_s(kmalloc)(size, gfp);
-	if (!large->p)
+	p = py_caller_s(kmalloc)(size, gfp);
+	if (!p)
 		goto out_free;
+	large->p = p + front;
+	large->front = front;
 	large->size = usable;
 	large_add(heap, large);
-	return (void *)large->p;
+	return p + front;
 
 out_free:
 	pyfree(large);
@@ -1664,7 +1777,7 @@ static __always_inline void *fall_through_for(struct pyheap *heap,
 	void *p;
 
 	count_fall(heap, size, why);
-	p = heap_private(heap) ? large_alloc(heap, size, gfp, ip) :
+	p = heap_private(heap) ? large_alloc(heap, size, 0, gfp, ip) :
 				 py_caller_s(kmalloc)(size, gfp);
 	tell_fall(ip, p, size, gfp, why);
 	return p;
@@ -1752,15 +1865,19 @@ static unsigned int heap_charge_pools(struct pyheap *heap, unsigned int want,
 	return want;
 }
 
-/* Takes pools from the node, in a "busy" section makes them ours, and goes on. */
-static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
-				      size_t size, gfp_t gfp,
-				      unsigned long ip)
+/*
+ * Takes pools from the node, in a "busy" section makes them ours, and lets @take have a
+ * block. NULL if there is none; then @why, or PY_NR_REASONS if the heap is at its limit.
+ */
+static __always_inline void *block_from_node(struct pyheap *heap, unsigned int class,
+					     gfp_t gfp, enum py_reason *why,
+					     void *(*take)(struct py_cpu *c,
+							   struct pyheap_cpu *hc,
+							   unsigned int class))
 {
 	struct pyheap_node *node = heap->node[numa_mem_id()];
 	unsigned int want = clamp_t(unsigned int, PY_TAKE_BLOCKS /
 				    class_blocks(class), 2, PY_SPARE_MAX);
-	enum py_reason why = PY_FALL_ARENA;
 	struct py_arena *arena;
 	unsigned int most;
 	struct py_cpu *c;
@@ -1768,20 +1885,21 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 	void *block;
 	u64 taken;
 
-	ip = call_site(ip);
+	*why = PY_NR_REASONS;
 	/* What just came back is better than what was never used. */
 	if (!llist_empty(&node->back))
 		node_collect(node);
 	most = heap_charge_pools(heap, want + 1, gfp);
 	if (!most)
-		return alloc_refused(heap);
+		return NULL;
+	*why = PY_FALL_ARENA;
 	/* Others may be faster to what is added: a page that came again is one pool. */
 	taken = node_take(node, want, most, &arena);
-	while (!taken && node_grow(node, gfp, &why))
+	while (!taken && node_grow(node, gfp, why))
 		taken = node_take(node, want, most, &arena);
 	heap_uncharge(heap, (most - hweight64(taken)) * PY_POOL_SIZE);
 	if (!taken)
-		return fall_through_of(heap, ip, size, gfp, why);
+		return NULL;
 	trace_pyalloc_pool_new(node, hweight64(taken));
 
 	preempt_disable();
@@ -1791,16 +1909,56 @@ static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
 	if (WARN_ON_ONCE(!busy_trylock(c))) {
 		for (; taken; taken &= taken - 1)
 			pool_to_unused(&arena->pool[__ffs64(taken)]);
-		return alloc_nested_of(heap, ip, size, gfp);
+		count_event(heap, PY_EV_BUSY_IN_TASK);
+		preempt_enable();
+		*why = PY_FALL_NESTED;
+		return NULL;
 	}
 	for (; taken; taken &= ~BIT_ULL(fls64(taken) - 1))
 		pool_to_spare(c, hc, &arena->pool[fls64(taken) - 1]);
-	block = alloc_local(c, hc, class);
+	block = take(c, hc, class);
 	busy_unlock(c);
 	preempt_enable();
+	return block;
+}
+
+static noinline void *alloc_from_node(struct pyheap *heap, unsigned int class,
+				      size_t size, gfp_t gfp,
+				      unsigned long ip)
+{
+	enum py_reason why;
+	void *block;
+
+	ip = call_site(ip);
+	block = block_from_node(heap, class, gfp, &why, alloc_local);
+	if (unlikely(!block))
+		return why == PY_NR_REASONS ? alloc_refused(heap) :
+		       fall_through_of(heap, ip, size, gfp, why);
 	if (wants_init(gfp))
 		return block_init(size, gfp, block, class, ip);
 	return block;
+}
+
+/* A raw block for the debug hooks: not filled, and nobody is told. */
+static void *debug_raw(struct pyheap *heap, unsigned int class, gfp_t gfp,
+		       enum py_reason *why)
+{
+	struct py_cpu *c;
+	void *block;
+
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	if (!busy_trylock(c)) {
+		preempt_enable();
+		*why = PY_FALL_NESTED;
+		return NULL;
+	}
+	if (unlikely(inbox_any(c)))
+		inbox_drain(c);
+	block = debug_take(c, heap_here(heap, c), class);
+	busy_unlock(c);
+	preempt_enable();
+	return block ?: block_from_node(heap, class, gfp, why, debug_take);
 }
 
 /* The current pool's list is empty. Ends the caller's "busy" section. */
@@ -1814,6 +1972,11 @@ static __always_inline void *alloc_slow_for(struct pyheap *heap,
 	void *block;
 
 	hc->event[PY_EV_SLOW_ALLOC]++;
+	if (debug_on() && hc->debug) {
+		busy_unlock(c);
+		preempt_enable();
+		return debug_alloc(heap, size, gfp, ip);
+	}
 	block = alloc_local(c, hc, class);
 	busy_unlock(c);
 	preempt_enable();
@@ -2098,6 +2261,8 @@ static __always_inline void block_free(void *block)
 	preempt_enable();
 }
 
+#include "pyalloc_debug.h"
+
 /* Not ours: not the business of anybody here. */
 static noinline void free_kmalloc(const void *p)
 {
@@ -2109,6 +2274,8 @@ static noinline void free_checked(void *block, unsigned long ip)
 {
 	struct pyheap *heap = py_arena_of(block)->heap;
 
+	if (debug_on() && heap->flags & PYHEAP_DEBUG)
+		return debug_free(block, ip);
 	prof_exit(block);
 	trace_pyalloc_free(ip, block);
 	if (!exit_on_free() || block_exit(block)) {
@@ -2156,10 +2323,13 @@ EXPORT_SYMBOL_GPL(pyfree);
  */
 size_t pysize(const void *p)
 {
-	size_t size = py_block_size(p);
+	size_t size = debug_on() ? debug_size(p) : 0;
 
+	if (size)
+		return size;
+	size = py_block_size(p);
 	if (!size)
-		return ksize(p);
+		return py_is_ours(p) ? 0 : ksize(p);
 	return block_in_use(p) ? size : 0;
 }
 EXPORT_SYMBOL_GPL(pysize);
@@ -2236,10 +2406,16 @@ void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 		pyfree(p);
 		return ZERO_SIZE_PTR;
 	}
+	if (debug_on() && debug_size(p))
+		return debug_resize(&py_default, p, new_size, gfp, _RET_IP_);
 	size = py_block_size(p);
 	if (size)
 		return block_resize(&py_default, p, size, new_size, gfp,
 				    _RET_IP_);
+	if (py_is_ours(p)) {
+		bad_free(&py_default, "resize of a block that is not in use");
+		return NULL;
+	}
 	new = krealloc_told(_RET_IP_, p, new_size, gfp);
 	trace_pyalloc_realloc(_RET_IP_, p, new, new_size, gfp);
 	return new;
@@ -2256,11 +2432,21 @@ EXPORT_SYMBOL_GPL(pyrealloc);
  */
 void pyfree_sensitive(const void *p)
 {
-	size_t size = py_block_size(p);
+	size_t size = debug_on() ? debug_size(p) : 0;
 
-	if (!size) {
+	if (size) {
+		memzero_explicit((void *)p, size);
+		pyfree(p);
+		return;
+	}
+	size = py_block_size(p);
+	if (!size && !py_is_ours(p)) {
 		prof_free(p);
 		kfree_sensitive(p);
+		return;
+	}
+	if (!size) {
+		pyfree(p);		/* says what is wrong */
 		return;
 	}
 	if (!block_just_freed(p)) {
@@ -2306,7 +2492,7 @@ static __always_inline unsigned int alloc_run(unsigned int class,
 
 	preempt_disable();
 	c = this_cpu_ptr(&py_cpu);
-	if (likely(busy_trylock(c))) {
+	if (likely(!(debug_on() && c->heap.debug) && busy_trylock(c))) {
 		key = c->key;
 		do {
 			pool = *(c->heap.cur + class);
@@ -2578,6 +2764,8 @@ void pyfree_nolock(const void *p)
 		done = true;
 		sane = nested_push(c, (void *)p);
 	}
+	if (!done && debug_on() && !debug_park(p))
+		done = true;
 	if (!done && llist_add((struct llist_node *)p, &c->later))
 		irq_work_queue(&c->later_kick);
 	preempt_enable();
@@ -2977,6 +3165,7 @@ unsigned long pyalloc_trim(void)
 	unsigned long pages;
 
 	might_sleep();
+	quarantine_empty(NULL);
 	visit_all(PY_VISIT_ALL);
 	down_read(&heaps_sem);
 	pages = heaps_give_back(ULONG_MAX);
@@ -3136,6 +3325,7 @@ static int heap_init(struct pyheap *heap)
 			INIT_LIST_HEAD(&hc->used[i]);
 		}
 		INIT_LIST_HEAD(&hc->spare);
+		hc->debug = heap->flags & PYHEAP_DEBUG;
 	}
 	heap->node = kcalloc(nr_node_ids, sizeof(*heap->node), GFP_KERNEL);
 	if (!heap->node)
@@ -3275,6 +3465,12 @@ static int __init pyalloc_init(void)
 	if (err)
 		goto out_reaper;
 	py_default.flags = source ? PYHEAP_VMALLOC : 0;
+	if (debug_default) {
+		py_default.flags |= PYHEAP_DEBUG;
+		err = debug_begin();
+		if (err)
+			goto out_map;
+	}
 	err = heap_init(&py_default);
 	if (err)
 		goto out_map;
@@ -3290,9 +3486,10 @@ static int __init pyalloc_init(void)
 		goto out_cpuhp;
 	}
 	debugfs_add();
-	pr_info("loaded: %d size classes up to %d bytes, arenas of %lu KiB%s\n",
+	pr_info("loaded: %d size classes up to %d bytes, arenas of %lu KiB%s%s\n",
 		PYALLOC_NR_CLASSES, PYALLOC_MAX, PY_ARENA_SIZE / 1024,
-		source ? " in vmalloc space" : "");
+		source ? " in vmalloc space" : "",
+		debug_default ? ", debug hooks" : "");
 	return 0;
 
 out_cpuhp:
@@ -3322,6 +3519,7 @@ static void report_live(const struct pyheap_stats *stats)
 	if (stats->strays)
 		pr_warn("live: %llu of them were given to kfree()\n",
 			stats->strays);
+	debug_show_live(&py_default);
 }
 
 /* A trim gives up on a CPU that does not answer for PY_VISIT_WAIT. */
@@ -3337,6 +3535,7 @@ static void __exit pyalloc_exit(void)
 	rcu_stop();
 	for_each_possible_cpu(cpu)
 		irq_work_sync(&per_cpu(py_cpu, cpu).later_kick);
+	quarantine_empty(NULL);
 	heaps_exit();
 	reaper_stop();
 	for (i = 0; !i || (anything_pending() && i < PY_EXIT_TRIMS); i++) {

@@ -255,7 +255,8 @@ struct pyheap;
 /* Flags of pyheap_create(). */
 #define PYHEAP_MUST_BE_EMPTY	BIT(0)		/* when it is destroyed */
 #define PYHEAP_VMALLOC		BIT(1)		/* arenas of single pages */
-#define PYHEAP_FLAGS		(PYHEAP_MUST_BE_EMPTY | PYHEAP_VMALLOC)
+#define PYHEAP_DEBUG		BIT(2)		/* its blocks are checked */
+#define PYHEAP_FLAGS		(PYHEAP_MUST_BE_EMPTY | PYHEAP_VMALLOC | PYHEAP_DEBUG)
 
 struct pyheap *pyheap_create(const char *name, unsigned int flags) __must_check;
 int pyheap_destroy(struct pyheap *heap);

@@ -158,7 +158,7 @@ EXPORT_SYMBOL_GPL(pyasprintf);
  */
 void pykvfree(const void *p)
 {
-	if (py_block_size(p)) {
+	if (py_is_ours(p)) {
 		pyfree(p);
 		return;
 	}
@@ -177,7 +177,7 @@ EXPORT_SYMBOL_GPL(pykvfree);
  */
 void pykvfree_atomic(const void *p)
 {
-	if (py_block_size(p)) {
+	if (py_is_ours(p)) {
 		pyfree(p);
 		return;
 	}

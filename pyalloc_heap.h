@@ -26,10 +26,19 @@ void *pyheap_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(pyheap_alloc);
 
+static void not_this_heap_s(struct pyheap *heap, const void *p)
+{
+	if (!debug_on() || !debug_wrong_heap(p))
+		bad_free(heap, "free or resize of what is not this heap's");
+}
+
 static void large_free(struct pyheap *heap, struct py_large *large)
 {
 	heap_uncharge(heap, large->size);
-	kfree_told(large->p);
+	if (large->front)
+		debug_free_large(heap, large);
+	else
+		kfree_told(large->p);
 	pyfree(large);
 }
 
@@ -83,7 +92,7 @@ void pyheap_free(struct pyheap *heap, const void *p)
 	if (large)
 		large_free(heap, large);
 	else
-		bad_free(heap, "free or resize of what is not this heap's");
+		not_this_heap_s(heap, p);
 }
 EXPORT_SYMBOL_GPL(pyheap_free);
 
@@ -114,13 +123,15 @@ void *pyheap_realloc(struct pyheap *heap, const void *p, size_t new_size,
 		return ZERO_SIZE_PTR;
 	}
 	owner = py_block_heap(p, &class);
+	if (debug_on() && (!owner || owner == heap) && debug_live(heap, p))
+		return debug_resize(heap, p, new_size, gfp, _RET_IP_);
 	if (!owner) {
 		large = large_take(heap, p);
 		if (large)
 			return large_realloc(heap, large, new_size, gfp, _RET_IP_);
 	}
 	if (owner != heap) {
-		bad_free(heap, "free or resize of what is not this heap's");
+		not_this_heap_s(heap, p);
 		return NULL;
 	}
 	return block_resize(heap, p, py_class_size(class), new_size, gfp,
@@ -158,6 +169,8 @@ static int heap_publish(struct pyheap *heap)
 
 static void heap_free_private(struct pyheap *heap)
 {
+	if (heap->flags & PYHEAP_DEBUG)
+		debug_count(-1);
 	heap_exit(heap);
 	free_percpu(heap->cpu);
 	kfree(heap->name);
@@ -168,7 +181,7 @@ static void heap_free_private(struct pyheap *heap)
  * pyheap_create() - make a private heap
  * @name: for people: its folder in debugfs/pyalloc/heaps; 1 to 63 characters
  * without "/", unlike any other heap's. Copied.
- * @flags: 0, or PYHEAP_MUST_BE_EMPTY, PYHEAP_VMALLOC or both
+ * @flags: 0, or some of PYHEAP_MUST_BE_EMPTY, PYHEAP_VMALLOC and PYHEAP_DEBUG
  *
  * Its blocks never share a page with those of another heap. It belongs to the
  * caller until it goes to pyheap_destroy().
@@ -188,6 +201,14 @@ struct pyheap *pyheap_create(const char *name, unsigned int flags)
 	heap = kzalloc(sizeof(*heap), GFP_KERNEL);
 	if (!heap)
 		return ERR_PTR(err);
+	if (flags & PYHEAP_DEBUG) {
+		err = debug_begin();
+		if (err) {
+			kfree(heap);
+			return ERR_PTR(err);
+		}
+		err = -ENOMEM;
+	}
 	heap->flags = flags;
 	heap->name = kstrdup(name, GFP_KERNEL);
 	heap->cpu = alloc_percpu(struct pyheap_cpu);
@@ -295,8 +316,9 @@ static void arena_forget(struct py_arena *arena)
 			const void *block = py_pool_base(pool) +
 					    n * py_class_stride(class);
 
-			prof_free(block);
 			tag_free(block, class);
+			block = debug_user(arena->heap, block);
+			prof_free(block);
 			kmemleak_free(block);
 		}
 	}
@@ -348,6 +370,7 @@ int pyheap_destroy(struct pyheap *heap)
 	if (IS_ERR_OR_NULL(heap))
 		return 0;
 	might_sleep();
+	quarantine_empty(heap);
 	if (heap->flags & PYHEAP_MUST_BE_EMPTY) {
 		cpus_read_lock();
 		heap_settle(heap);	/* on its way home, a block is not live */
@@ -356,6 +379,7 @@ int pyheap_destroy(struct pyheap *heap)
 		if (live) {
 			pr_warn("heap %s: not destroyed, as %llu of its blocks live\n",
 				heap->name, live);
+			debug_show_live(heap);
 			return -EBUSY;
 		}
 	}

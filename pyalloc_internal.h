@@ -280,6 +280,7 @@ struct pyheap_cpu {
 	u64 installed;		/* bit i: cur[i] is a real pool */
 	u8 nr_spare;
 	bool spare_idle;	/* not touched since the last visit */
+	bool debug;		/* PYHEAP_DEBUG */
 	u64 event[PY_NR_EVENTS];
 	u64 fall[PY_NR_REASONS][PY_NR_SIZES];
 };
@@ -357,6 +358,7 @@ struct py_large {
 	struct rb_node rb;
 	const void *p;
 	size_t size;		/* usable bytes */
+	u32 front;		/* bytes of kmalloc()'s before @p: debug hooks' */
 };
 
 /* What one CPU has for all heaps. */

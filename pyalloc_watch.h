@@ -209,6 +209,8 @@ static bool prof_is_on(void)
 /* What kmalloc() had served. */
 static void kfree_told(const void *p)
 {
+	if (debug_on() && debug_kfree(p))
+		return;
 	prof_free(p);
 	kfree(p);
 }
@@ -232,6 +234,25 @@ static void *krealloc_told(unsigned long ip, const void *p, size_t size,
 
 /* That of pyfree(), which must not get an instruction longer by it. */
 DEFINE_STATIC_CALL(py_kfree, kfree);
+
+static void py_kfree_update(void)
+{
+	if (static_key_enabled(&py_prof_on) || static_key_enabled(&py_debug_on))
+		static_call_update(py_kfree, kfree_told);
+	else
+		static_call_update(py_kfree, kfree);
+}
+
+/* Heaps with debug hooks come and go, @more of them. */
+static void debug_count(int more)
+{
+	mutex_lock(&watch_mutex);
+	key_count(&py_debug_on.key, more);
+	key_count(&py_free_extra.key, more);
+	py_kfree_update();
+	alone_update();
+	mutex_unlock(&watch_mutex);
+}
 
 /**
  * pyalloc_prof_start() - begin to tell a profiler of allocations and frees
@@ -285,7 +306,7 @@ void pyalloc_prof_stop(void)
 	alone_update();
 	static_branch_dec(&py_alloc_extra);
 	static_branch_dec(&py_free_extra);
-	static_call_update(py_kfree, kfree);
+	py_kfree_update();
 	static_call_update(py_prof_free, no_free);
 	mutex_unlock(&watch_mutex);
 	synchronize_rcu();

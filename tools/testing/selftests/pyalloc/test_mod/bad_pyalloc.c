@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * bad_pyalloc: does to pyalloc's blocks what must not be done, and what looks
- * like it but is legal, for kernels with KASAN and kmemleak. The name of what
+ * like it but is legal, for KASAN, kmemleak and pyalloc's own debug hooks. The name of what
  * to do goes to /sys/kernel/debug/bad_pyalloc/do; see actions[].
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
 #include <pyalloc.h>
@@ -294,6 +295,225 @@ static int read_after_free_elsewhere(void)
 }
 
 /*
+ * Bugs that only the debug hooks survive
+ */
+
+/* And allocate until it is handed out again. */
+static int write_and_reuse(void)
+{
+	u8 *p = middle(hidden(64)), *q = NULL;
+	unsigned int i;
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	poke(p, 3);
+	for (i = 0; i < 1000 && q != p; i++) {
+		q = pyalloc(hidden(64), GFP_KERNEL);
+		pyfree(q);
+	}
+	free_sides();
+	return q == p ? 0 : -EIO;
+}
+
+/* It may be handed out again, but waits in the quarantine. */
+static int write_and_wait(void)
+{
+	u8 *p = middle(hidden(64));
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	poke(p, 3);
+	free_sides();
+	pyalloc_trim();
+	return 0;
+}
+
+static int underrun_largest(void)
+{
+	return overrun_of(pyalloc(hidden(PYALLOC_MAX), GFP_KERNEL), -1);
+}
+
+static int overrun_resized(void)
+{
+	u8 *p = pyalloc(hidden(40), GFP_KERNEL), *q;
+
+	if (!p)
+		return -ENOMEM;
+	q = pyrealloc(p, hidden(500), GFP_KERNEL);
+	return q ? overrun_of(q, 500) : -ENOMEM;
+}
+
+static int double_free_elsewhere(void)
+{
+	u8 *p = middle(hidden(64));
+	long err;
+
+	if (!p)
+		return -ENOMEM;
+	err = work_on_cpu(another_cpu(), free_it, p) ?:
+	      work_on_cpu(another_cpu(), free_it, p);
+	free_sides();
+	return err;
+}
+
+static int double_free_nolock(void)
+{
+	u8 *p = middle(hidden(5));
+
+	if (!p)
+		return -ENOMEM;
+	preempt_disable();	/* the irq_work comes later */
+	local_irq_disable();
+	pyfree_nolock(p);
+	pyfree_nolock(p);
+	local_irq_enable();
+	preempt_enable();
+	free_sides();
+	return 0;
+}
+
+static int free_inside(void)
+{
+	u8 *p = middle(hidden(100));
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p + 8);
+	free_blocks();
+	return 0;
+}
+
+/* Its pool has no class any more. */
+static int free_stale(void)
+{
+	u8 *p = middle(hidden(300));
+
+	if (!p)
+		return -ENOMEM;
+	free_blocks();
+	pyfree(p);
+	return 0;
+}
+
+static int free_static(void)
+{
+	static long variable;
+
+	pyfree(&variable);
+	return 0;
+}
+
+static int free_vmalloc(void)
+{
+	void *p = vmalloc(100);
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	vfree(p);
+	return 0;
+}
+
+/* Some of what is asked of private heaps with hooks, @flags more. */
+static int with_heap(int (*fn)(struct pyheap *heap), unsigned int flags)
+{
+	struct pyheap *heap = pyheap_create("bad", PYHEAP_DEBUG | flags);
+	int err;
+
+	if (IS_ERR(heap))
+		return PTR_ERR(heap);
+	err = fn(heap);
+	pyheap_destroy(heap);
+	return err;
+}
+
+static int overrun_in(struct pyheap *heap)
+{
+	u8 *p = pyheap_alloc(heap, hidden(13), GFP_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	poke(p, 13);
+	pyheap_free(heap, p);
+	return 0;
+}
+
+static int overrun_of_heap(void)
+{
+	return with_heap(overrun_in, PYHEAP_MUST_BE_EMPTY);
+}
+
+static int overrun_large_in(struct pyheap *heap)
+{
+	u8 *p = pyheap_alloc(heap, hidden(512), GFP_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	poke(p, 512);
+	pyheap_free(heap, p);
+	return 0;
+}
+
+static int overrun_largest_of_heap(void)
+{
+	return with_heap(overrun_large_in, PYHEAP_MUST_BE_EMPTY);
+}
+
+static int free_to(struct pyheap *heap)
+{
+	struct pyheap *other = pyheap_create("other", PYHEAP_DEBUG);
+	void *p;
+
+	if (IS_ERR(other))
+		return PTR_ERR(other);
+	p = pyheap_alloc(other, hidden(40), GFP_KERNEL);
+	pyheap_free(heap, p);
+	pyheap_free(other, p);
+	pyheap_destroy(other);
+	return 0;
+}
+
+static int wrong_heap(void)
+{
+	return with_heap(free_to, 0);
+}
+
+/* So far below that it is not the padding. */
+static int header_in(struct pyheap *heap)
+{
+	u8 *p = pyheap_alloc(heap, hidden(64), GFP_KERNEL);
+	unsigned int i;
+
+	if (!p)
+		return -ENOMEM;
+	for (i = 8; i < 128; i++)
+		poke(p, -(long)i);
+	pyheap_free(heap, p);
+	return 0;
+}
+
+static int header_overwritten(void)
+{
+	return with_heap(header_in, 0);
+}
+
+static int leave_in(struct pyheap *heap)
+{
+	void *p = pyheap_alloc(heap, hidden(33), GFP_KERNEL);
+	int err = pyheap_destroy(heap);
+
+	pyheap_free(heap, p);
+	return err == -EBUSY ? 0 : -EIO;
+}
+
+static int live_in_heap(void)
+{
+	return with_heap(leave_in, PYHEAP_MUST_BE_EMPTY);
+}
+
+/*
  * Blocks that are lost, and blocks that are not. kmemleak shows the first
  * bytes of what it finds: each is marked with who it is.
  */
@@ -500,6 +720,28 @@ static int use_again(void)
 	return err;
 }
 
+/*
+ * A page is a pool of one class, of another, and of the first again; each time all of it is
+ * written, and what the first left may look like blocks that were freed.
+ */
+static int use_other_class(void)
+{
+	static const size_t sizes[] = { 24, 72, 24, 72, 8, 24 };
+	static u8 *some[400];
+	unsigned int i, n;
+	int err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (n = 0; n < ARRAY_SIZE(some); n++) {
+			some[n] = pyalloc(hidden(sizes[i]), GFP_KERNEL);
+			err = err ?: use(some[n], sizes[i]);
+		}
+		while (n--)
+			pyfree(some[n]);
+	}
+	return err;
+}
+
 #define ACTION(name)	{ #name, name }
 
 static const struct {
@@ -525,6 +767,21 @@ static const struct {
 	ACTION(double_free_sensitive),
 	ACTION(realloc_after_free),
 	ACTION(size_after_free),
+	ACTION(write_and_reuse),
+	ACTION(write_and_wait),
+	ACTION(underrun_largest),
+	ACTION(overrun_resized),
+	ACTION(double_free_elsewhere),
+	ACTION(double_free_nolock),
+	ACTION(free_inside),
+	ACTION(free_stale),
+	ACTION(free_static),
+	ACTION(free_vmalloc),
+	ACTION(overrun_of_heap),
+	ACTION(overrun_largest_of_heap),
+	ACTION(wrong_heap),
+	ACTION(header_overwritten),
+	ACTION(live_in_heap),
 	ACTION(lose),
 	ACTION(lose_constant),
 	ACTION(lose_large),
@@ -535,6 +792,7 @@ static const struct {
 	ACTION(use_resized),
 	ACTION(use_size),
 	ACTION(use_again),
+	ACTION(use_other_class),
 };
 
 static ssize_t do_write(struct file *file, const char __user *buf, size_t count,

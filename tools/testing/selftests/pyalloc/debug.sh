@@ -1,0 +1,277 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The debug hooks: each bug is told once, in the order of SLUB's reports, and the machine
+# goes on; what is no bug is not told. The reports taint the kernel. Not run unless asked
+# for by name.
+
+. "$(dirname "$0")/functions.sh"
+
+# shellcheck disable=SC2034 # for functions.sh
+EXPECTED='pyalloc: BUG heap'
+# shellcheck disable=SC2034 # for functions.sh
+MODULES=$BAD_PYALLOC
+
+setup()
+{
+	load_all debug=FZPU
+}
+
+act()
+{
+	echo "$1" >"$DEBUGFS/bad_pyalloc/do" || fail "'$1' failed"
+}
+
+reports()
+{
+	log | grep -c 'pyalloc: BUG heap'
+}
+
+# reported ACTION TEXT [HEAP]: this, and nothing else
+reported()
+{
+	act "$1"
+	said "pyalloc: BUG heap ${3-default}: $2"
+	said "pyalloc: FIX heap ${3-default}: "
+	is "reports" "$(reports)" 1
+}
+
+# by ACTION [SIZE]: the report names the caller
+by()
+{
+	said "pyalloc: Allocated in .*($1).* age=[0-9]+ cpu=[0-9]+ pid=[0-9]+"
+	[ -z "${2-}" ] || said "pyalloc: Block [0-9]+ of $2 bytes"
+}
+
+# marked WHERE BYTE: the line of bytes that shows the wrong one
+marked()
+{
+	said "pyalloc: $1 +[-+][0-9]+: .*\\[$2\\]"
+}
+
+refused_free()
+{
+	is "frees refused" "$(ledger 'frees refused')" "${1-1}"
+}
+
+silent()
+{
+	act "$1"
+	is "reports" "$(reports)" 0
+}
+
+test_an_overrun_by_one()
+{
+	reported overrun_by_one_dynamic 'Right Redzone overwritten'
+	by 'overrun_by_one_dynamic|do_write' 13
+	marked Redzone 5a
+	said 'pyalloc: FIX heap default: restored'
+}
+
+test_an_overrun_of_the_smallest_block()
+{
+	reported overrun_smallest 'Right Redzone overwritten'
+	by 'overrun_smallest|do_write' 1
+}
+
+test_an_overrun_of_the_largest_block()
+{
+	reported overrun_largest 'Right Redzone overwritten'
+	by 'overrun_largest|do_write' 512
+}
+
+test_an_overrun_of_a_block_that_was_shrunk()
+{
+	reported overrun_shrunk 'Right Redzone overwritten'
+	by 'overrun_shrunk|do_write' 34
+}
+
+test_an_overrun_of_a_block_that_has_grown()
+{
+	reported overrun_resized 'Right Redzone overwritten'
+	by 'overrun_resized|do_write' 500
+}
+
+test_an_underrun()
+{
+	reported underrun 'Left Redzone overwritten'
+	by 'middle|do_write' 48
+	marked Redzone 5a
+}
+
+test_an_underrun_of_the_largest_block()
+{
+	reported underrun_largest 'Left Redzone overwritten'
+}
+
+test_a_header_that_is_overwritten()
+{
+	reported header_overwritten '(Header overwritten|Invalid pointer: .* header is overwritten)' bad
+	said 'pyalloc: FIX heap bad: not freed'
+}
+
+test_a_double_free()
+{
+	reported double_free 'Object already free'
+	by 'middle|do_write' 64
+	said 'pyalloc: Freed in .*(double_free|do_write)'
+	refused_free
+}
+
+test_a_double_free_on_another_cpu()
+{
+	need_cpus 2
+	reported double_free_elsewhere 'Object already free'
+	said 'pyalloc: Freed in .*free_it'
+	refused_free
+}
+
+test_a_double_free_without_locks()
+{
+	reported double_free_nolock 'Object already free'
+	by 'middle|do_write' 5
+	refused_free
+}
+
+test_a_double_free_that_wipes()
+{
+	reported double_free_sensitive 'Object already free'
+	refused_free
+}
+
+test_a_double_free_while_the_first_is_in_the_quarantine()
+{
+	reload debug=FZPU debug_quarantine=64
+	reported double_free 'Object already free'
+	refused_free
+}
+
+test_a_write_after_free_when_the_block_is_used_again()
+{
+	reported write_and_reuse 'Poison overwritten'
+	by 'middle|do_write' 64
+	said 'pyalloc: Freed in .*(write_and_reuse|do_write)'
+	marked Object 5a
+}
+
+test_a_write_after_free_when_the_quarantine_ends()
+{
+	reload debug=FZPU debug_quarantine=64
+	reported write_and_wait 'Poison overwritten'
+	marked Object 5a
+}
+
+# What lies in a page that was a pool of another class is no header.
+test_a_pool_of_another_class_before()
+{
+	silent use_other_class
+}
+
+test_a_free_of_the_inside_of_a_block()
+{
+	reported free_inside 'Invalid pointer: free of the inside of a block'
+	by 'middle|do_write' 100
+	refused_free
+}
+
+test_a_free_of_a_block_whose_pool_is_unused()
+{
+	reported free_stale '(Invalid pointer|Object already free)'
+	refused_free
+}
+
+test_a_free_of_a_static_variable()
+{
+	reported free_static 'Invalid pointer: free of what no allocator has handed out'
+	refused_free
+}
+
+test_a_free_of_vmalloc_s_memory()
+{
+	reported free_vmalloc 'Invalid pointer: free of what no allocator has handed out'
+	refused_free
+}
+
+test_a_free_in_the_wrong_heap()
+{
+	reported wrong_heap 'Wrong heap' other
+	by bad_pyalloc 40
+}
+
+test_a_private_heap_alone()
+{
+	reload debug=-
+	silent overrun_by_one_dynamic
+	reported overrun_of_heap 'Right Redzone overwritten' bad
+	by bad_pyalloc 13
+}
+
+test_the_largest_block_of_a_private_heap()
+{
+	reported overrun_largest_of_heap 'Right Redzone overwritten' bad
+}
+
+test_who_lives_in_a_heap_that_must_be_empty()
+{
+	act live_in_heap
+	said 'pyalloc: heap bad: not destroyed, as 1 of its blocks live'
+	said 'pyalloc: live: block [0-9]+ of 33 bytes'
+	by bad_pyalloc
+}
+
+test_no_letter_but_f_looks_at_no_bytes()
+{
+	reload debug=F
+	silent overrun_by_one_dynamic
+	silent write_and_reuse
+	reported double_free 'Object already free'
+}
+
+test_t_tells_of_each()
+{
+	reload debug=T
+	act overrun_by_one_dynamic
+	said 'pyalloc: heap default: alloc block [0-9]+ of 13 bytes in '
+	said 'pyalloc: heap default: free block [0-9]+ of 13 bytes in '
+}
+
+test_all_sizes_are_all_the_callers()
+{
+	silent use_all_sizes
+}
+
+test_all_sizes_with_the_quarantine()
+{
+	reload debug=FZPU debug_quarantine=16
+	silent use_all_sizes
+}
+
+test_resizing_up_and_down()
+{
+	silent use_resized
+}
+
+test_blocks_that_others_free()
+{
+	need_cpus 2
+	silent use_again
+}
+
+test_letters_that_there_are_not()
+{
+	unload_all
+	refused debug=FX
+	refused debug_quarantine=-1
+	setup
+}
+
+test_the_parameter_shows_the_letters()
+{
+	is "debug" "$(cat /sys/module/pyalloc/parameters/debug)" FZPU
+	reload debug
+	is "debug" "$(cat /sys/module/pyalloc/parameters/debug)" FZPU
+	reload debug=-
+	is "debug" "$(cat /sys/module/pyalloc/parameters/debug)" -
+}
+
+run_all
