@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Everything at once, by chance: see test_mod/stress_pyalloc.c. Four phases of a quarter
+# Everything at once, by chance: see test_mod/stress/main.c. Four phases of a quarter
 # of $STRESS_SECONDS each (default 120). $STRESS_SEED repeats a run as far as chance
 # goes; the log says the seed. hotplug.sh has more of it.
 
