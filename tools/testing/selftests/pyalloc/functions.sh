@@ -360,6 +360,56 @@ heap()
 }
 
 #
+# The profiler
+#
+
+FILES=$PY/prof
+KNOBS=/sys/module/pyalloc_prof/parameters
+
+# Such a CPU may meet the breakpoint of an instruction that is patched too late: the profile
+# cannot begin or end under load.
+emulated()
+{
+	grep -q 'QEMU TCG' /proc/cpuinfo
+}
+
+# put FILE TEXT: into one of the profiler's files
+put()
+{
+	printf '%s\n' "$2" | cat >"$FILES/$1" || fail "$1 refused '$2'"
+}
+
+# begin [PARAMETER=VALUE]...
+begin()
+{
+	for parameter; do
+		echo "${parameter#*=}" >"$KNOBS/${parameter%%=*}" || fail "$parameter was refused"
+	done
+	put enable 1
+}
+
+# traced FIELD
+traced()
+{
+	sed -n "s/^$1 //p" "$FILES/traced"
+}
+
+# live: bytes and blocks, of all sites
+live()
+{
+	echo "$(traced bytes) $(traced blocks)"
+}
+
+# read_all: its files, and a snapshot
+read_all()
+{
+	put snapshot one
+	for file in "$FILES"/*; do
+		cat "$file" >/dev/null || fail "${file##*/} cannot be read"
+	done
+}
+
+#
 # CPUs that come and go
 #
 
@@ -445,6 +495,20 @@ refusals()
 	0)	fail_arenas probability=50 interval=1 space=0 times=-1 ;;
 	4)	fail_arenas probability=100 ;;
 	6)	fail_arenas probability=0 ;;
+	esac
+}
+
+# The profile begins and ends, its module comes and goes. It is on afterwards.
+profiles()
+{
+	case $((rounds % 4)) in
+	0)	begin every=1 ;;
+	1)	read_all ;;
+	2)	put enable 0
+		begin every=10 ;;
+	3)	unload pyalloc_prof
+		load "$PROF"
+		begin "every=$((1 + rounds % 3))" ;;
 	esac
 }
 

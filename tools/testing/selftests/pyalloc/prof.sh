@@ -8,12 +8,9 @@
 
 # shellcheck disable=SC2034 # for functions.sh
 MODULES="$PROF $TEST_PYALLOC $WHOHOLDS $HEAPS_PYALLOC"
-FILES=$PY/prof
-KNOBS=/sys/module/pyalloc_prof/parameters
 NAME_31=a23456789-b23456789-c23456789-d
 
-# An emulated CPU may meet the breakpoint of an instruction that is patched too late.
-! grep -q 'QEMU TCG' /proc/cpuinfo || leave_out 'begun_and_ended_under_load|unloaded_under_load'
+! emulated || leave_out 'begun_and_ended_under_load|unloaded_under_load'
 
 # User-Mode Linux does not know whose call a frame on the stack is.
 ! grep -q 'User Mode Linux' /proc/cpuinfo ||
@@ -22,12 +19,6 @@ NAME_31=a23456789-b23456789-c23456789-d
 for file in "$PROF" "$WHOHOLDS"; do
 	[ -e "$file" ] || skip_all "${file#"$TREE"/} is not built"
 done
-
-# put FILE TEXT: into one of the profiler's files
-put()
-{
-	printf '%s\n' "$2" | cat >"$FILES/$1" || fail "$1 refused '$2'"
-}
 
 # refuses WHY FILE TEXT: as printf has it
 refuses()
@@ -41,15 +32,6 @@ refuses()
 letters()
 {
 	printf "%$1s" "" | tr ' ' a
-}
-
-# begin [PARAMETER=VALUE]...
-begin()
-{
-	for parameter; do
-		echo "${parameter#*=}" >"$KNOBS/${parameter%%=*}" || fail "$parameter was refused"
-	done
-	put enable 1
 }
 
 # whoholds WHAT COUNT
@@ -70,18 +52,6 @@ site()
 sites()
 {
 	sed '1d; s/[+].*//; s/.* //' "$FILES/top" | xargs
-}
-
-# traced FIELD
-traced()
-{
-	sed -n "s/^$1 //p" "$FILES/traced"
-}
-
-# live: bytes and blocks, of all sites
-live()
-{
-	echo "$(traced bytes) $(traced blocks)"
 }
 
 # first FILE: its first line
@@ -673,15 +643,6 @@ test_it_stays_while_a_file_is_open()
 		exec 3<&-
 	done
 	! rmmod pyalloc 2>/dev/null || fail "pyalloc went"
-}
-
-# read_all: its files, and a snapshot
-read_all()
-{
-	put snapshot one
-	for file in "$FILES"/*; do
-		cat "$file" >/dev/null || fail "${file##*/} cannot be read"
-	done
 }
 
 test_begun_and_ended_under_load()
