@@ -7,7 +7,7 @@
 . "$(dirname "$0")/functions.sh"
 
 # Regions give no pages back, and who may not sleep makes none.
-! in_regions || leave_out 'each_of_the_first_200_arenas_fails_in_turn_for_atomic_callers|memory_without_a_piece_of_256_kib|a_full_machine_gets_the_pages_of_pinned_arenas|a_full_machine_gets_empty_arenas|drop_caches_runs_the_shrinker'
+! in_regions || leave_out 'each_of_the_first_200_arenas_fails_in_turn_for_atomic_callers|memory_without_a_piece_of_256_kib|a_full_machine_gets_the_pages_of_pinned_arenas|a_full_machine_gets_empty_arenas|the_oom_killer_comes_when_pyalloc_has_given_back_all|drop_caches_runs_the_shrinker'
 
 refusals_so_far()
 {
@@ -179,6 +179,27 @@ test_a_full_machine_gets_empty_arenas()
 	fill_memory $((free - 4))
 	is "MiB written, of $free free" "$filled" $((free - 4))
 	is "arenas" "$(arenas)" 0
+}
+
+# To the edge and over it: somebody takes all memory there is, and is killed for it.
+test_the_oom_killer_comes_when_pyalloc_has_given_back_all()
+{
+	pin
+	before=$(ledger 'page allocator: pages given back')
+	mib=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024 - 16))
+	(
+		echo 1000 >/proc/self/oom_score_adj
+		exec dd if=/dev/zero of=/dev/null bs="${mib}M" count=1
+	) 2>/dev/null &
+	status=0
+	wait $! || status=$?
+	is "the greedy one's exit status, killed" "$status" 137
+	is "killed" "$(log | grep -c 'Out of memory: Killed process')" 1
+	# Of an arena, the header and a pool are in use.
+	given=$(($(ledger 'page allocator: pages given back') - before))
+	holds "pages given back" "$given" -ge $(($(arenas) * 62 * 9 / 10))
+	ask alloc 0 64 10000
+	free_all
 }
 
 test_drop_caches_runs_the_shrinker()
