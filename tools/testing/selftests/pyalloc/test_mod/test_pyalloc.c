@@ -8,6 +8,9 @@
  *                          allocate on that CPU, and hold. HOW: "atomic", under
  *                          a spinlock, or "reserve", as reclaim does
  *   on CPU NODE SIZE COUNT allocate on that CPU, of that node's memory alone
+ *   here SIZE COUNT [account] [kmalloc]
+ *                          allocate in the task that writes, if that is easy, for its
+ *                          cgroup with "account"; with "kmalloc", by that
  *   pairs CPU COUNT        allocate as many blocks of 40 and of 48 bytes, in turn,
  *                          each size at a call site of its own, the latter zeroed
  *   resize CPU SIZE COUNT  resize the youngest COUNT of them
@@ -166,6 +169,24 @@ static long do_on(void *arg)
 	for (; job->count; job->count--, nr_held++) {
 		p = pyalloc_node(job->size, GFP_KERNEL | __GFP_THISNODE,
 				 job->node);
+		if (!block_set(&held[nr_held], p, job->size))
+			return -ENOMEM;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Not at any price: what has a limit says no instead of killing somebody. */
+static long do_here(const struct job *job, bool account, bool by_kmalloc)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN |
+		    (account ? __GFP_ACCOUNT : 0);
+	u32 i;
+
+	for (i = 0; i < job->count; i++, nr_held++) {
+		void *p = by_kmalloc ? kmalloc(job->size, gfp) :
+				       pyalloc(job->size, gfp);
+
 		if (!block_set(&held[nr_held], p, job->size))
 			return -ENOMEM;
 		cond_resched();
@@ -994,6 +1015,10 @@ static long command(const char *line)
 		return job.count > HELD_MAX - nr_held ? -ENOSPC :
 			job.node >= nr_node_ids || !node_online(job.node) ? -ENODEV :
 			on_cpu(cpu, do_on, &job);
+	if (sscanf(line, "here %u %u", &job.size, &job.count) == 2)
+		return job.count > HELD_MAX - nr_held ? -ENOSPC :
+			do_here(&job, strstr(line, " account"),
+				strstr(line, " kmalloc"));
 	if (sscanf(line, "pairs %u %u", &cpu, &job.count) == 2)
 		return job.count > (HELD_MAX - nr_held) / 2 ? -ENOSPC :
 			on_cpu(cpu, do_pairs, &job);
