@@ -86,6 +86,37 @@ test_again_and_again_under_load()
 	unload_all
 }
 
+# The worker that frees them has to wait for this shell and its children: for some that
+# spin, and for rmmod.
+test_while_frees_wait_for_a_grace_period()
+{
+	pending=0
+	expedited=$(cat /sys/kernel/rcu_expedited)
+	echo 1 >/sys/kernel/rcu_expedited
+	# Not $$, which is who runs all tests.
+	renice -n -15 -p "$(exec sh -c 'echo $PPID')" >/dev/null || fail "renice"
+	for _ in $(cpus); do
+		timeout 300 sh -c 'while :; do :; done' &
+		spinners="${spinners-} $!"
+	done
+	for round in 1 2 3 4 5 6 7 8 9 10; do
+		ask alloc 0 24 100000
+		ask later
+		unload test_pyalloc
+		[ "$(ledger 'bytes in allocated blocks')" = 0 ] || pending=$((pending + 1))
+		unload pyalloc
+		is "clean unloads" "$(log | grep -c 'pyalloc: unloaded: all')" "$round"
+		load_all
+		[ "$pending" -lt 3 ] || break
+	done
+	# shellcheck disable=SC2086 # numbers
+	kill $spinners
+	echo "$expedited" >/sys/kernel/rcu_expedited
+	echo "frees were pending in $pending of $round rounds"
+	holds "rounds with frees pending" "$pending" -ge 1
+	unload_all
+}
+
 test_right_after_a_trim_and_a_shortage()
 {
 	ask alloc 0 64 100000

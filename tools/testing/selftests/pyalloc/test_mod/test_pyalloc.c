@@ -24,6 +24,7 @@
  *   storm MS               allocate and free in task, softirq and hardirq at
  *                          once, on all CPUs
  *   leave                  do not free on unload what is held then
+ *   later                  free it then after a grace period
  *   faults CPU COUNT [HOW]
  *                          on that CPU, in turn let each of the first COUNT
  *                          arenas of an empty heap not be had once
@@ -82,7 +83,7 @@ static DEFINE_MUTEX(lock);	/* one command at a time */
 static DEFINE_SPINLOCK(atomic_lock);
 static struct block *held;	/* HELD_MAX of them, nr_held in use */
 static u32 nr_held;
-static bool leave;
+static bool leave, later;
 static struct dentry *debugfs;
 
 static bool block_set(struct block *block, void *p, u32 size)
@@ -1044,6 +1045,10 @@ static long command(const char *line)
 		leave = true;
 		return 0;
 	}
+	if (!strcmp(line, "later")) {
+		later = true;
+		return 0;
+	}
 	return attack(line);
 }
 
@@ -1102,13 +1107,35 @@ static int __init test_pyalloc_init(void)
 }
 module_init(test_pyalloc_init);
 
+/*
+ * The blocks have room for it. Some in the other way there is, but not many: who makes
+ * objects for them is slower than grace periods are.
+ */
+static void free_later(void)
+{
+	struct { struct rcu_head rcu; } *p;
+
+	while (nr_held) {
+		p = (void *)held[--nr_held].p;
+		if (nr_held % 64) {
+			pyfree_rcu(p, rcu);
+			continue;
+		}
+		pyfree_rcu_mightsleep(p);
+		cond_resched();
+	}
+}
+
 static void __exit test_pyalloc_exit(void)
 {
-	struct job job = { .count = nr_held };
+	struct job job = {};
 
 	debugfs_remove(debugfs);
 	hog_stop();
 	mend();
+	if (later)
+		free_later();
+	job.count = nr_held;
 	if (!leave && do_free(&job))
 		pr_err("memory did not keep what was written into it\n");
 	kvfree(held);
