@@ -6,7 +6,7 @@
 
 cd "$(dirname "$0")" || exit 1
 [ $# -gt 0 ] || set -- load.sh debugfs.sh json.sh remote.sh contexts.sh heaps.sh tracing.sh busy.sh quiet.sh \
-	cgroup.sh unload.sh wordcount.sh prof.sh
+	nmi.sh cgroup.sh unload.sh wordcount.sh prof.sh
 
 echo "KTAP version 1"
 echo "1..$#"
