@@ -308,18 +308,20 @@ need_source()
 	rm "$deb"
 }
 
-# own_config KERNEL: what its configuration asks for
+# own_config FILE: what it asks for, after what the one asks for that "#include" names.
+# "#make" has what is more for make to be told.
 own_config()
 {
-	if [[ $1 = uml-* ]]; then
-		cat "$LAB/configs/uml.config"
-	fi
-	cat "$LAB/configs/$1.config"
+	local base
+
+	base=$(sed -n 's/^#include //p' "$LAB/configs/$1")
+	[ -z "$base" ] || own_config "$base"
+	cat "$LAB/configs/$1"
 }
 
 build_own()
 {
-	local source=$1 build=$2 arch=$3 config=$2/wanted.config option
+	local source=$1 build=$2 arch=$3 config=$2/wanted.config option settings
 
 	make -C "$source" O="$build" ARCH="$arch" KCONFIG_ALLCONFIG="$config" allnoconfig
 	# kconfig drops what it cannot set without a word; a lab without what it asked
@@ -330,13 +332,13 @@ build_own()
 			exit 1
 		}
 	done
-	make -C "$source" O="$build" ARCH="$arch" -j"$JOBS" all
+	mapfile -t settings < <(sed -n 's/^#make //p' "$config")
+	make -C "$source" O="$build" ARCH="$arch" -j"$JOBS" "${settings[@]}" all
 	cp "$config" "$build/built.config"
 }
 
-# need_own KERNEL: configs/KERNEL.config, built; uml-NAME has uml.config, too. Others
-# are called like the kernel of Debian's whose source they take: 6.1-NAME. Sets $own, the
-# build folder, and $arch.
+# need_own KERNEL: configs/KERNEL.config, built. Those for QEMU are called like the kernel
+# of Debian's whose source they take: 6.1-NAME. Sets $own, the build folder, and $arch.
 need_own()
 {
 	local source
@@ -356,7 +358,7 @@ need_own()
 build_own_once()
 {
 	mkdir -p "$3"
-	own_config "$1" >"$3/wanted.config"
+	own_config "$1.config" >"$3/wanted.config"
 	cmp -s "$3/wanted.config" "$3/built.config" && return
 	need_packages gcc libc6-dev make flex bison bc libelf-dev
 	progress "building ${2##*/} with $1.config" build_own "$2" "$3" "$4"
