@@ -68,7 +68,7 @@ static void py_shot_wait(void *arg)
 /* Runs @shot->fn in an interrupt of this CPU. */
 static void py_shoot(struct kunit *test, struct py_shot *shot)
 {
-	shot->work = IRQ_WORK_INIT_HARD(py_shot_hard);
+	shot->work = IRQ_WORK_INIT(py_shot_hard);
 	tasklet_setup(&shot->tasklet, py_shot_soft);
 	shot->done = false;
 	if (shot->busy)
@@ -295,7 +295,7 @@ static void py_burst_soft(struct tasklet_struct *tasklet)
 	struct py_burst *burst = container_of(tasklet, struct py_burst, tasklet);
 
 	hrtimer_start(&burst->timer, ns_to_ktime(50 * NSEC_PER_USEC),
-		      HRTIMER_MODE_REL_PINNED_HARD);
+		      HRTIMER_MODE_REL_PINNED);
 	while (py_burst_step(burst))
 		udelay(5);
 }
@@ -319,7 +319,7 @@ static void interrupts_that_free_at_once_all_arrive(struct kunit *test)
 	burst->block = py_get_many(test, burst->n, 64);
 	tasklet_setup(&burst->tasklet, py_burst_soft);
 	py_hrtimer_setup(&burst->timer, py_burst_hard, CLOCK_MONOTONIC,
-			 HRTIMER_MODE_REL_PINNED_HARD);
+			 HRTIMER_MODE_REL_PINNED);
 	KUNIT_EXPECT_TRUE(test, pyalloc_test_busy(py_burst_fire, burst));
 	hrtimer_cancel(&burst->timer);
 	tasklet_kill(&burst->tasklet);
@@ -574,10 +574,10 @@ static void py_storm_run(void *arg)
 	unsigned long end = jiffies + msecs_to_jiffies(PY_STORM_MS);
 
 	py_hrtimer_setup(&sc->timer, py_storm_hard, CLOCK_MONOTONIC,
-			 HRTIMER_MODE_REL_PINNED_HARD);
+			 HRTIMER_MODE_REL_PINNED);
 	tasklet_setup(&sc->tasklet, py_storm_soft);
 	hrtimer_start(&sc->timer, ns_to_ktime(sc->interval),
-		      HRTIMER_MODE_REL_PINNED_HARD);
+		      HRTIMER_MODE_REL_PINNED);
 	while (time_before(jiffies, end)) {
 		py_storm_step(sc, PY_STORM_TASK);
 		cond_resched();
@@ -666,6 +666,7 @@ struct py_volley {
 
 static void py_volley_hard(void *arg)
 {
+	lockdep_hardirq_threaded();	/* as a device's: it may call kmalloc() */
 	py_storm_step(arg, PY_STORM_HARD);
 }
 

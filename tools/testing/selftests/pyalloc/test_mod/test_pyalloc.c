@@ -396,8 +396,10 @@ static void storm_interrupt(void *arg)
 	struct storm *s = arg;
 
 	/* A machine with one CPU calls this like any function. */
-	if (in_hardirq())
+	if (in_hardirq()) {
+		lockdep_hardirq_threaded();	/* as a device's: it may call kmalloc() */
 		storm_steps(s, IN_HARDIRQ);
+	}
 	tasklet_schedule(&s->tasklet);
 	/* Last: storm_stop() may go on, and the neighbour send the next. */
 	smp_store_release(&s->flying, false);
@@ -844,7 +846,7 @@ static void shot_wait(void *arg)
 		irq_work_queue(&shot->work);
 	else
 		hrtimer_start(&shot->timer, ns_to_ktime(20000),
-			      HRTIMER_MODE_REL_PINNED_HARD);
+			      HRTIMER_MODE_REL_PINNED);
 	/* Pairs with shot_hit(). */
 	for (us = 0; us < SHOT_WAIT_US && smp_load_acquire(&shot->kind); us += 5)
 		udelay(5);
@@ -861,9 +863,9 @@ static long shoot(char kind)
 	if (!shot.old)
 		return -ENOMEM;
 	py_hrtimer_setup(&shot.timer, shot_timer, CLOCK_MONOTONIC,
-			 HRTIMER_MODE_REL_PINNED_HARD);
+			 HRTIMER_MODE_REL_PINNED);
 	tasklet_setup(&shot.tasklet, shot_tasklet);
-	shot.work = IRQ_WORK_INIT_HARD(shot_work);
+	shot.work = IRQ_WORK_INIT(shot_work);
 
 	got = pyalloc_test_busy(shot_wait, &shot);
 

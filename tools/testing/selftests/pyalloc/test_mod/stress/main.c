@@ -108,6 +108,7 @@ static void act_softirq(struct tasklet_struct *tasklet)
 	step(&m->actor[IN_SOFTIRQ]);
 }
 
+/* On PREEMPT_RT a softirq: kmalloc() is not legal in hardirq, so neither is pyalloc(). */
 static enum hrtimer_restart act_timer(struct hrtimer *timer)
 {
 	struct member *m = container_of(timer, struct member, timer);
@@ -127,11 +128,6 @@ static void act_irq_work(struct irq_work *work)
 {
 	step(&container_of(work, struct member, work)->actor[IN_IRQ_WORK]);
 }
-
-/* On PREEMPT_RT kmalloc() is not legal in hardirq, so neither is pyalloc(). */
-#define TIMER_MODE	(IS_ENABLED(CONFIG_PREEMPT_RT) ? \
-			 HRTIMER_MODE_REL_PINNED_SOFT : \
-			 HRTIMER_MODE_REL_PINNED_HARD)
 
 static void move_somewhere(struct actor *a)
 {
@@ -160,7 +156,7 @@ static void act_task(struct member *m)
 		if (a->steps % 8 == 0)
 			irq_work_queue(&m->work);
 		if (a->steps % 16 == 0)
-			timer_start(a, &m->timer, TIMER_MODE);
+			timer_start(a, &m->timer, HRTIMER_MODE_REL_PINNED);
 		if (a->steps % 16 == 8)
 			timer_start(a, &m->hard, HRTIMER_MODE_REL_PINNED_HARD);
 	}
@@ -299,7 +295,8 @@ static void member_init(struct member *m, unsigned int thread, struct item *hand
 
 	for (i = 0; i < NR_CONTEXTS; i++)
 		actor_init(&m->actor[i], thread, i, hands + i);
-	py_hrtimer_setup(&m->timer, act_timer, CLOCK_MONOTONIC, TIMER_MODE);
+	py_hrtimer_setup(&m->timer, act_timer, CLOCK_MONOTONIC,
+			 HRTIMER_MODE_REL_PINNED);
 	py_hrtimer_setup(&m->hard, act_hard, CLOCK_MONOTONIC,
 			 HRTIMER_MODE_REL_PINNED_HARD);
 	tasklet_setup(&m->tasklet, act_softirq);
