@@ -2286,6 +2286,28 @@ static noinline void free_checked(void *block, unsigned long ip)
 	bad_free(heap, "double free");
 }
 
+/* @caller_s: for the caller of the function that ends with it. */
+static __always_inline void free_by(const void *p, bool caller_s)
+{
+	struct py_arena **entry = py_map_entry(p);
+
+	if (unlikely(!py_entry_has(entry, p)))	/* NULL and ZERO_SIZE_PTR too */
+		return static_call(py_kfree)(p);
+	preempt_disable();
+	if (unlikely(!py_entry_has(entry, p)))
+		return free_kmalloc(p);
+	if (wants_exit(p))
+		return free_checked((void *)p, caller_s ?
+				    call_site(PY_CALLER) : _RET_IP_);
+	block_free((void *)p);
+}
+
+/* For functions that end with it, and so free for their callers: see PY_CALLER. */
+static noinline void free_for_caller(const void *p)
+{
+	free_by(p, true);
+}
+
 /**
  * pyfree() - free memory
  * @p: what pyalloc() or one of its kin returned, or kmalloc(), or NULL
@@ -2296,16 +2318,7 @@ static noinline void free_checked(void *block, unsigned long ip)
  */
 void pyfree(const void *p)
 {
-	struct py_arena **entry = py_map_entry(p);
-
-	if (unlikely(!py_entry_has(entry, p)))	/* NULL and ZERO_SIZE_PTR too */
-		return static_call(py_kfree)(p);
-	preempt_disable();
-	if (unlikely(!py_entry_has(entry, p)))
-		return free_kmalloc(p);
-	if (wants_exit(p))
-		return free_checked((void *)p, _RET_IP_);
-	block_free((void *)p);
+	free_by(p, false);
 }
 EXPORT_SYMBOL_GPL(pyfree);
 
@@ -2457,7 +2470,7 @@ void pyfree_sensitive(const void *p)
 		block_open((void *)p, size, size);
 		memzero_explicit((void *)p, size);
 	}
-	pyfree(p);
+	free_for_caller(p);
 }
 EXPORT_SYMBOL_GPL(pyfree_sensitive);
 

@@ -159,7 +159,7 @@ EXPORT_SYMBOL_GPL(pyasprintf);
 void pykvfree(const void *p)
 {
 	if (py_is_ours(p)) {
-		pyfree(p);
+		free_for_caller(p);
 		return;
 	}
 	prof_free(p);
@@ -178,7 +178,7 @@ EXPORT_SYMBOL_GPL(pykvfree);
 void pykvfree_atomic(const void *p)
 {
 	if (py_is_ours(p)) {
-		pyfree(p);
+		free_for_caller(p);
 		return;
 	}
 	prof_free(p);
@@ -451,6 +451,6 @@ EXPORT_SYMBOL_GPL(mempool_pyalloc);
  */
 void mempool_pyfree(void *element, void *size)
 {
-	pyfree(element);
+	free_for_caller(element);
 }
 EXPORT_SYMBOL_GPL(mempool_pyfree);

@@ -85,7 +85,7 @@ void pyheap_free(struct pyheap *heap, const void *p)
 		return;
 	owner = py_block_heap(p, &class);
 	if (likely(owner == heap)) {
-		pyfree(p);
+		free_for_caller(p);
 		return;
 	}
 	large = owner ? NULL : large_take(heap, p);
