@@ -330,11 +330,17 @@ static __always_inline struct pyheap_cpu *heap_here(struct pyheap *heap,
  * an interrupt on this CPU sees its stores in program order. Only when "busy"
  * may state and list of a pool be read.
  */
+static __always_inline bool is_busy(const struct py_cpu *c)
+{
+	/* data_race(): an interrupt leaves the token as it found it. */
+	return data_race(c->token) == PY_BUSY;
+}
+
 static __always_inline bool busy_trylock(struct py_cpu *c)
 {
-	if (unlikely(c->token == PY_BUSY))
+	if (unlikely(is_busy(c)))
 		return false;
-	c->token = PY_BUSY;
+	WRITE_ONCE(c->token, PY_BUSY);
 	barrier();
 	return true;
 }
@@ -342,7 +348,7 @@ static __always_inline bool busy_trylock(struct py_cpu *c)
 static __always_inline void busy_unlock(struct py_cpu *c)
 {
 	barrier();
-	c->token = c->id;
+	WRITE_ONCE(c->token, c->id);
 	barrier();
 }
 
@@ -704,7 +710,7 @@ static void arena_change(struct py_arena *arena, u64 unused, u64 gone)
 	arena->unused = unused;
 	arena->gone = gone;
 	node->nr_empty += arena_empty(arena);
-	node->nr_unused += (long)is - (long)was;
+	WRITE_ONCE(node->nr_unused, node->nr_unused + is - was);
 	if (was == is)
 		return;
 	if (was) {
@@ -733,7 +739,7 @@ static void arena_retire(struct py_arena *arena, unsigned int nr_keep,
 		return;
 	arena_change(arena, 0, arena->gone);
 	arena->dead = true;
-	node->nr_gone -= hweight64(arena->gone);
+	WRITE_ONCE(node->nr_gone, node->nr_gone - hweight64(arena->gone));
 	list_move(&arena->all, dead);
 	node->arenas_reclaimed++;
 	atomic_long_dec(&node->heap->arenas);
@@ -875,7 +881,7 @@ static bool page_return(struct pyheap_node *node, struct page *page)
 			arena_change(arena, arena->unused | BIT_ULL(i),
 				     arena->gone & ~BIT_ULL(i));
 			arena_book(arena, 1);
-			node->nr_gone--;
+			WRITE_ONCE(node->nr_gone, node->nr_gone - 1);
 			node->pages_again++;
 		}
 		spin_unlock_irqrestore(&node->lock, flags);
@@ -1106,8 +1112,8 @@ static unsigned long arena_give_back(struct py_arena *arena)
 			WRITE_ONCE(arena->class[__ffs64(rest)], PY_CLASS_GONE);
 		arena_change(arena, 0, arena->gone | mask);
 		node->pages_back += hweight64(mask);
-		node->nr_gone += hweight64(mask);
-		node->refill = true;
+		WRITE_ONCE(node->nr_gone, node->nr_gone + hweight64(mask));
+		WRITE_ONCE(node->refill, true);
 	}
 	spin_unlock_irqrestore(&node->lock, flags);
 
@@ -1467,15 +1473,15 @@ static void outbox_flush(struct py_cpu *c)
 		struct py_chain *chain;
 
 		if (!c->outbox) {
-			c->outbox = this_cpu_xchg(py_cpu.nested, NULL);
+			WRITE_ONCE(c->outbox, this_cpu_xchg(py_cpu.nested, NULL));
 			most = outbox_count(c);
 		}
 		if (unlikely(n == most)) {
-			c->outbox = NULL;
+			WRITE_ONCE(c->outbox, NULL);
 			break;
 		}
 		block = c->outbox;
-		c->outbox = get_next(c, block);
+		WRITE_ONCE(c->outbox, get_next(c, block));
 		chain = &gather[(unsigned long)block / PY_POOL_SIZE %
 				PY_GATHER];
 		if (chain->count && ((unsigned long)chain->first ^
@@ -1570,14 +1576,14 @@ static void inbox_drain(struct py_cpu *c)
 	unsigned int n, i;
 
 	if (!c->inbox_rest)
-		c->inbox_rest = llist_del_all(&c->inbox);
+		WRITE_ONCE(c->inbox_rest, llist_del_all(&c->inbox));
 	for (n = 0; n < PY_BATCH && c->inbox_rest; n++) {
 		struct py_arena *arena = inbox_entry(c->inbox_rest, &i);
 		void *base = (void *)arena + i * PY_POOL_SIZE;
 		u32 word;
 
 		/* Before the word is 0: then others use the entry again. */
-		c->inbox_rest = c->inbox_rest->next;
+		WRITE_ONCE(c->inbox_rest, c->inbox_rest->next);
 		if (READ_ONCE(arena->owner[i]) != c->id) {
 			this_cpu_inc(arena->heap->cpu->event[PY_EV_FORWARD]);
 			inbox_add(arena, i);
@@ -2177,7 +2183,7 @@ static noinline void free_elsewhere(void *p)
 				 "free of a block that is not in use");
 		return;
 	}
-	if (unlikely(c->token == PY_BUSY)) {
+	if (unlikely(is_busy(c))) {
 		count_event(heap, PY_EV_NESTED_FREE);
 		if (in_task())
 			count_event(heap, PY_EV_BUSY_IN_TASK);
@@ -2940,9 +2946,9 @@ static bool visit_cpus(u8 what, bool all)
 				continue;
 			WRITE_ONCE(c->visit_again, 0);
 			c->visit_what = what;
-			c->visit_pending = 1;
+			WRITE_ONCE(c->visit_pending, 1);
 			if (smp_call_function_single_async(cpu, &c->csd))
-				c->visit_pending = 0;
+				WRITE_ONCE(c->visit_pending, 0);
 			waiting = true;
 		}
 		if (waiting)

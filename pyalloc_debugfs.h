@@ -88,13 +88,13 @@ static void walk_outbox(void *arg)
 {
 	struct py_walk *walk = arg;
 	struct py_cpu *c = this_cpu_ptr(&py_cpu);
-	unsigned int most = outbox_count(c);
-	unsigned int i;
+	unsigned int i, most;
 	void *block;
 
 	walk->busy = !busy_trylock(c);
 	if (walk->busy)
 		return;
+	most = outbox_count(c);
 	for (i = 0; i < 2; i++) {
 		block = i ? c->nested : c->outbox;
 		for (; block && most; block = get_next(c, block), most--) {
@@ -190,7 +190,8 @@ static void heap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 		const struct pyheap_cpu *hc = per_cpu_ptr(heap->cpu, cpu);
 
 		for (i = 0; i < PY_NR_EVENTS; i++)
-			stats->event[i] += READ_ONCE(hc->event[i]);
+			/* data_race(): the CPU counts on; its next is as good. */
+			stats->event[i] += data_race(READ_ONCE(hc->event[i]));
 		for (i = 0; i < PY_NR_REASONS; i++)
 			for (j = 0; j < PY_NR_SIZES; j++)
 				stats->fall[i][j] += READ_ONCE(hc->fall[i][j]);
@@ -418,14 +419,17 @@ static const struct file_operations stats_fops = {
 	.release = single_release,
 };
 
-/* What a pool looks like from far away; its owner may be changing it. */
+/* What there is to see of pool @i from far away. */
+static struct py_pool pool_look(const struct py_arena *arena, unsigned int i)
+{
+	/* data_race(): its owner may be changing it, and need not care who looks. */
+	return data_race(arena->pool[i]);
+}
+
 static char pool_char(const struct py_arena *arena, unsigned int i)
 {
 	unsigned int class = READ_ONCE(arena->class[i]);
-	struct py_pool pool = {
-		.left = READ_ONCE(arena->pool[i].left),
-		.state = READ_ONCE(arena->pool[i].state),
-	};
+	struct py_pool pool = pool_look(arena, i);
 
 	if (class == PY_CLASS_HEADER)
 		return 'H';
@@ -454,10 +458,7 @@ static void arena_look(const struct py_arena *arena, struct py_arena_info *info)
 
 	for (i = 1; i < PY_ARENA_PAGES; i++) {
 		unsigned int class = READ_ONCE(arena->class[i]), n;
-		struct py_pool pool = {
-			.left = READ_ONCE(arena->pool[i].left),
-			.state = READ_ONCE(arena->pool[i].state),
-		};
+		struct py_pool pool = pool_look(arena, i);
 
 		if (class == PY_CLASS_GONE)
 			info->gone |= BIT_ULL(i);

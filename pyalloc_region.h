@@ -144,7 +144,7 @@ static void region_put_arena(struct py_arena *arena, bool lost)
 	else
 		region->free |= bit;
 	if (region_idle(region))
-		node->idle_region = true;
+		WRITE_ONCE(node->idle_region, true);
 	spin_unlock_irqrestore(&node->lock, flags);
 	reaper_arm();
 }
@@ -169,8 +169,8 @@ static unsigned long regions_tend(struct pyheap_node *node, unsigned int nr_keep
 
 	spin_lock_irqsave(&node->lock, flags);
 	make = node->wants_region;
-	node->wants_region = false;
-	node->idle_region = false;
+	WRITE_ONCE(node->wants_region, false);
+	WRITE_ONCE(node->idle_region, false);
 	list_for_each_entry(region, &node->regions, list)
 		nr_kept += region->free && !region_idle(region);
 	list_for_each_entry_safe(region, next, &node->regions, list) {
