@@ -453,7 +453,10 @@ static noinline void boundary_pyfree(struct run *run)
 		pyfree(run->block[i]);
 }
 
-/* Few at a time, so that they come from one slab, and kfree() is at its best. */
+/*
+ * Few at a time, so that they come from one slab, and kfree() is at its best. What is held
+ * beside them moves the place where one sheaf of kmalloc's is full and another begins.
+ */
 int bench_boundary(void)
 {
 	static const loop_fn fns[NR_KINDS] = {
@@ -461,13 +464,17 @@ int bench_boundary(void)
 		[KMALLOC] = boundary_kfree,
 		[PYALLOC] = boundary_pyfree,
 	};
-	void *block[8];
+	void *block[8], *held[16];
 	struct run run = { .n = ARRAY_SIZE(block), .block = block };
 	u64 best[NR_KINDS];
 	unsigned int round, i;
 
 	memset(best, 0xff, sizeof(best));
 	for (round = 0; round < 100 * rounds && !bench_stopped(); round++) {
+		const unsigned int n = round % (ARRAY_SIZE(held) + 1);
+
+		for (i = 0; i < n; i++)
+			held[i] = kmalloc(1024, BENCH_GFP);
 		for (run.kind = 0; run.kind < NR_KINDS; run.kind++) {
 			u64 start;
 
@@ -482,6 +489,8 @@ int bench_boundary(void)
 			for (i = 0; run.kind == EMPTY && i < run.n; i++)
 				kfree(block[i]);
 		}
+		for (i = 0; i < n; i++)
+			kfree(held[i]);
 	}
 	bench_report("free of kmalloc'd 1024", best, run.n);
 	return 0;
