@@ -53,7 +53,7 @@ static void full_outbox_becomes_one_chain(struct kunit *test)
 	u64 transit = 0;
 	void **block;
 
-	for (try = 0; try < 10 && after != PY_BATCH; try++) {
+	for (try = 0; try < 10 && transit != PY_BATCH; try++) {
 		pyalloc_trim();
 		block = py_get_many(test, PY_BATCH, 16);
 		arena = py_arena_of(block[0]);

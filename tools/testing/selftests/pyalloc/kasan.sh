@@ -15,7 +15,9 @@ MODULES=$BAD_PYALLOC
 setup()
 {
 	grep -q kasan_multi_shot /proc/cmdline || skip "needs KASAN, and kasan_multi_shot"
-	load_all
+	# What is before a block says what kind of access it is: the first one's header, or
+	# another block that was given. In a random order it may be one that never was.
+	load_all shuffle=0
 }
 
 act()
@@ -115,10 +117,8 @@ test_a_copy_from_a_user_beyond_a_block()
 	said 'Write of size 101 at addr '
 }
 
-# With the block before it given, too: in a random order it may be one that never was.
 test_an_underrun()
 {
-	reload shuffle=0
 	reported underrun out-of-bounds poke 'Write of size 1'
 }
 
