@@ -43,6 +43,10 @@ make_initramfs()
 		mkdir -p "$stage/$(dirname "${add#*:}")"
 		cp -rL "${add%%:*}" "$stage/${add#*:}"
 	done
+	# Of no use in a guest: objects; and what modules have for debuggers, with which insmod
+	# takes 1.5 instead of 0.2 s where CPUs are emulated.
+	find "$stage" -name '*.o' -delete
+	find "$stage" -name '*.ko' -exec strip --strip-debug {} +
 	(cd "$stage" && find . -print0 | cpio -0 -o -H newc --quiet) >"$file"
 	rm -rf "$stage"
 }

@@ -251,6 +251,16 @@ in_trixie()
 		bash "$TRIXIE" "$@"
 }
 
+# in_place DIR PLACE COMMAND...: run with DIR at PLACE. What is compiled has its path within;
+# with always the same, ccache knows what it compiled in another DIR.
+in_place()
+{
+	mkdir -p "$2"
+	# shellcheck disable=SC2016 # for the inner shell
+	CCACHE_DIR=$CACHE/ccache unshare --mount bash -c '
+		mount --bind "$1" "$2" && exec "${@:3}"' bash "$@"
+}
+
 make_trixie()
 {
 	rm -rf --one-file-system "$TRIXIE.partial"
@@ -268,7 +278,7 @@ install_trixie_headers()
 	cp /etc/resolv.conf "$TRIXIE/etc/"
 	in_trixie "$CACHE/work" apt-get -q update
 	in_trixie "$CACHE/work" apt-get -q -y install --no-install-recommends \
-		binutils make "linux-headers-$1"
+		binutils ccache make "linux-headers-$1"
 	touch "$TRIXIE/var/lib/$1.installed"
 }
 
@@ -276,7 +286,9 @@ need_trixie_headers()
 {
 	need_packages debootstrap
 	[ -d "$TRIXIE" ] || progress "building a Debian 13 root for the 7.x headers" make_trixie
-	[ -e "$TRIXIE/var/lib/$1.installed" ] || progress "installing the headers of $1 there" install_trixie_headers "$1"
+	if [ ! -e "$TRIXIE/var/lib/$1.installed" ] || [ ! -x "$TRIXIE/usr/bin/ccache" ]; then
+		progress "installing the headers of $1 there" install_trixie_headers "$1"
+	fi
 }
 
 #
