@@ -49,6 +49,9 @@ style:
 bench:
 	@bench/run $(STAGES)
 
+soak:
+	@tools/lab/soak $(or $(MINUTES),10) $(if $(ONLY),'$(ONLY)')
+
 mutants:
 	@tools/mutants/run $(ONLY)
 
@@ -72,6 +75,8 @@ help:
 	@echo 'make style       the part of it that looks at the code: checkpatch, sparse, W=1, kernel-doc'
 	@echo 'make bench       speed and memory beside kmalloc, as one table and as plots; STAGES="name'
 	@echo '                 ..." measures those anew. Leave the machine alone meanwhile'
+	@echo 'make soak        the differential stress on every kernel, MINUTES=10 each; ONLY=regex runs it'
+	@echo '                 on those whose names match'
 	@echo 'make mutants     break the code in every way that is kept, and see which test notices;'
 	@echo '                 ONLY="name ..." runs those'
 	@echo 'make verify      all that the models of hand-over and of memory order can do; ONLY=regex'
@@ -87,5 +92,5 @@ help:
 need-kdir:
 	@[ -n "$(KDIR)" ] || { echo "No kernel headers found: apt-get install linux-headers-amd64, or say KDIR=..." >&2; exit 1; }
 
-.PHONY: modules clean install uninstall load unload demo check matrix style bench mutants verify \
-	coverage pyallocstat help need-kdir
+.PHONY: modules clean install uninstall load unload demo check matrix style bench soak mutants \
+	verify coverage pyallocstat help need-kdir
