@@ -253,8 +253,8 @@ static __always_inline void set_next(const struct py_cpu *c, void *block,
 	*(void **)block = link_code(c->key, block, next);
 }
 
-/* py_class_blocks(), without its division. */
-static u16 py_blocks[PYALLOC_NR_CLASSES] __ro_after_init;
+/* py_class_blocks(), without its division; 0 for what is no class. */
+static u16 py_blocks[U8_MAX + 1] __ro_after_init;
 
 static unsigned int class_blocks(unsigned int class)
 {

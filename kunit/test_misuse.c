@@ -197,6 +197,27 @@ static void chain_longer_than_the_pool_is_refused(struct kunit *test)
 	}
 }
 
+/* The owner was faster, and keeps the pool for any class. */
+static void chain_for_a_pool_without_class_is_refused(struct kunit *test)
+{
+	struct py_spoilt *s = py_spoilt(test);
+	void *p;
+
+	while (py_spoilt_begin(test, s, &p, 1, 64)) {
+		void **fill = py_get_many(test, PY_BATCH, 16);
+
+		PY_SUPPRESS_WARN(test) {
+			py_spoilt_free(s, &p, 1, NULL);
+			pyheap_free(s->heap, p);
+			s->met = READ_ONCE(py_pool_of(p)->state) == PY_POOL_SPARE;
+			py_spoilt_free(s, NULL, 0, fill);
+		}
+		if (s->met)
+			KUNIT_EXPECT_EQ(test, py_chain_of(p), 0);
+		py_spoilt_end(test, s);
+	}
+}
+
 /* The owner was faster, has enough pools for any class, and gave it back. */
 static void chain_for_an_unused_pool_is_refused(struct kunit *test)
 {
@@ -231,6 +252,7 @@ static struct kunit_case py_misuse_cases[] = {
 	KUNIT_CASE(double_free_without_locks_is_refused),
 	KUNIT_CASE(ring_in_the_outbox_is_refused),
 	KUNIT_CASE(chain_longer_than_the_pool_is_refused),
+	KUNIT_CASE(chain_for_a_pool_without_class_is_refused),
 	KUNIT_CASE(chain_for_an_unused_pool_is_refused),
 	{}
 };
