@@ -1092,6 +1092,7 @@ static void pool_emptied(struct py_cpu *c, struct pyheap_cpu *hc,
 	if (unlikely(chain)) {
 		hc->event[PY_EV_BAD_FREE]++;
 		pool->free = NULL;
+		pool->carved = class_blocks(pool->class);	/* no virgin ones, too */
 		pool_to_full(pool);
 	} else if (hc->nr_spare < PY_SPARE_MAX && !c->visiting) {
 		pool_to_spare(c, hc, pool);

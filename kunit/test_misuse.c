@@ -197,6 +197,25 @@ static void chain_longer_than_the_pool_is_refused(struct kunit *test)
 	}
 }
 
+/* It must not be handed to others while it is in an inbox. */
+static void pool_emptied_with_a_chain_under_way_is_kept(struct kunit *test)
+{
+	struct py_spoilt *s = py_spoilt(test);
+	void *p;
+
+	while (py_spoilt_begin(test, s, &p, 1, 64)) {
+		void **fill = py_get_many(test, PY_BATCH, 16);
+
+		PY_SUPPRESS_WARN(test) {
+			py_spoilt_free(s, &p, 1, fill);
+			s->met = py_chain_of(p);
+			pyheap_free(s->heap, p);
+		}
+		s->met &= READ_ONCE(py_pool_of(p)->state) == PY_POOL_FULL;
+		py_spoilt_end(test, s);
+	}
+}
+
 /* The owner was faster, and keeps the pool for any class. */
 static void chain_for_a_pool_without_class_is_refused(struct kunit *test)
 {
@@ -252,6 +271,7 @@ static struct kunit_case py_misuse_cases[] = {
 	KUNIT_CASE(double_free_without_locks_is_refused),
 	KUNIT_CASE(ring_in_the_outbox_is_refused),
 	KUNIT_CASE(chain_longer_than_the_pool_is_refused),
+	KUNIT_CASE(pool_emptied_with_a_chain_under_way_is_kept),
 	KUNIT_CASE(chain_for_a_pool_without_class_is_refused),
 	KUNIT_CASE(chain_for_an_unused_pool_is_refused),
 	{}
