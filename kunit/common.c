@@ -388,6 +388,13 @@ void py_put_arena(void **block, unsigned int i)
 	py_put_many(block + i * PY_ARENA_MAX_BLOCKS, PY_ARENA_MAX_BLOCKS);
 }
 
+/* No arena is to be had, until that is over. */
+void py_arenas_fail(bool fail)
+{
+	py_fail.probability = fail ? 100 : 0;
+	atomic_set(&py_fail.times, fail ? -1 : 1);
+}
+
 void py_take_pages(struct list_head *list, unsigned int n)
 {
 	struct page *page;

@@ -107,6 +107,7 @@ void py_free_many_on(unsigned int cpu, void **block, unsigned int n);
 void **py_get_arenas(struct kunit *test, unsigned int n);
 void py_put_arena(void **block, unsigned int i);
 
+void py_arenas_fail(bool fail);
 void py_take_pages(struct list_head *list, unsigned int n);
 void py_return_pages(struct list_head *list);
 long py_slab_pages(void);
