@@ -8,6 +8,7 @@
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/mempool.h>
+#include <linux/mm.h>
 #include <linux/platform_device.h>
 #include <linux/vmalloc.h>
 
@@ -52,6 +53,24 @@ static void this_node_alone_is_kmallocs(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_GFP), 1);
 	pyfree(p);
 	pyfree(q);
+}
+
+static void this_node_alone_of_any_size(struct kunit *test)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_THISNODE;
+	size_t zero = 0, large = 2000;
+	void *p;
+
+	OPTIMIZER_HIDE_VAR(zero);
+	OPTIMIZER_HIDE_VAR(large);
+	KUNIT_EXPECT_PTR_EQ(test, pyalloc_node(zero, gfp, numa_mem_id()), ZERO_SIZE_PTR);
+	KUNIT_EXPECT_EQ(test, py_falls_all(test), 0);
+	p = pyalloc_node(large, gfp, numa_mem_id());
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_GE(test, pysize(p), 2000);
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_SIZE), 1);
+	KUNIT_EXPECT_EQ(test, py_falls_all(test), 1);
+	pyfree(p);
 }
 
 static void array_on_a_node_is_zeroed(struct kunit *test)
@@ -149,17 +168,52 @@ static void bulk_of_nothing(struct kunit *test)
 
 static void bulk_zeroes_what_is_asked(struct kunit *test)
 {
-	void *p[40];
+	static const unsigned int some[] = { 40, 2 * PY_BATCH + 10 };
+	void *p[2 * PY_BATCH + 10];
+	unsigned int i, j, n;
+
+	for (j = 0; j < ARRAY_SIZE(some); j++) {
+		n = some[j];
+		KUNIT_ASSERT_EQ(test, pyalloc_bulk(40, GFP_KERNEL, n, p), n);
+		for (i = 0; i < n; i++)
+			py_fill(p[i], 40, i);
+		pyfree_bulk(n, p);
+		KUNIT_ASSERT_EQ(test, pyalloc_bulk(40, GFP_KERNEL | __GFP_ZERO, n, p), n);
+		for (i = 0; i < n; i++)
+			KUNIT_EXPECT_TRUE(test, py_is_zero(p[i], 40));
+		pyfree_bulk(n, p);
+	}
+}
+
+/* As many of the largest as there is no memory for. */
+static void bulk_is_all_or_nothing(struct kunit *test)
+{
+	unsigned int n = totalram_pages() / (KMALLOC_MAX_SIZE / PAGE_SIZE) + 1;
+	gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
+	unsigned long before, after;
+	void **p;
+
+	if (totalram_pages() > SZ_1G / PAGE_SIZE)
+		kunit_skip(test, "too much memory to use all of it");
+	p = kunit_kcalloc(test, n, sizeof(*p), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	before = si_mem_available();
+	KUNIT_EXPECT_EQ(test, pyalloc_bulk(KMALLOC_MAX_SIZE, gfp, n, p), 0);
+	KUNIT_EXPECT_GE(test, py_falls(test, PY_FALL_SIZE), 2);
+	after = si_mem_available();
+	KUNIT_EXPECT_GT(test, after + KMALLOC_MAX_SIZE / PAGE_SIZE, before);
+}
+
+static void bulk_with_flags_of_kmallocs(struct kunit *test)
+{
+	void *p[10];
 	unsigned int i;
 
-	KUNIT_ASSERT_EQ(test, pyalloc_bulk(40, GFP_KERNEL, 40, p), 40);
-	for (i = 0; i < 40; i++)
-		py_fill(p[i], 40, i);
-	pyfree_bulk(40, p);
-	KUNIT_ASSERT_EQ(test, pyalloc_bulk(40, GFP_KERNEL | __GFP_ZERO, 40, p), 40);
-	for (i = 0; i < 40; i++)
-		KUNIT_EXPECT_TRUE(test, py_is_zero(p[i], 40));
-	pyfree_bulk(40, p);
+	KUNIT_ASSERT_EQ(test, pyalloc_bulk(40, GFP_KERNEL_ACCOUNT, 10, p), 10);
+	for (i = 0; i < 10; i++)
+		KUNIT_EXPECT_FALSE(test, py_is_pooled(p[i]));
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_GFP), 10);
+	pyfree_bulk(10, p);
 }
 
 static void bulk_free_takes_every_kind(struct kunit *test)
@@ -242,6 +296,24 @@ static void text_is_formatted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pysize(s), 16);
 	pyfree(s);
 	pyfree(empty);
+}
+
+/* More than kmalloc() can give. */
+static void copies_that_there_is_no_memory_for(struct kunit *test)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+	size_t huge = KMALLOC_MAX_SIZE + 1;
+	char *src = vzalloc(huge);
+
+	KUNIT_ASSERT_NOT_NULL(test, src);
+	OPTIMIZER_HIDE_VAR(huge);
+	memset(src, 'x', huge - 1);
+	KUNIT_EXPECT_NULL(test, pymemdup(src, huge, gfp));
+	KUNIT_EXPECT_NULL(test, pymemdup_nul(src, huge, gfp));
+	KUNIT_EXPECT_NULL(test, pystrdup(src, gfp));
+	KUNIT_EXPECT_NULL(test, pystrndup(src, huge, gfp));
+	KUNIT_EXPECT_NULL(test, pyasprintf(gfp, "%s.", src));
+	vfree(src);
 }
 
 static bool py_all_freed(struct kunit *test)
@@ -384,6 +456,26 @@ static void device_resizes_its_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
 }
 
+/* More than kmalloc() can give: what there is stays, and goes with the device. */
+static void device_keeps_what_cannot_grow(struct kunit *test)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+	size_t huge = KMALLOC_MAX_SIZE + 1;
+	void *group;
+	struct device *dev = py_device_new(test, &group);
+	void *p = devm_pyalloc(dev, 40, GFP_KERNEL);
+
+	OPTIMIZER_HIDE_VAR(huge);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	py_fill(p, 40, 3);
+	KUNIT_EXPECT_NULL(test, devm_pyalloc(dev, huge, gfp));
+	KUNIT_EXPECT_NULL(test, devm_pyrealloc(dev, p, huge, gfp));
+	KUNIT_EXPECT_TRUE(test, py_holds(p, 40, 3));
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
+	py_device_go(dev, group);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
 struct py_witness {
 	struct kunit *test;
 	u64 in_use;		/* blocks, when the witness was released */
@@ -495,6 +587,7 @@ static void scope_frees(struct kunit *test)
 static struct kunit_case py_family_cases[] = {
 	KUNIT_CASE(no_node_is_the_own_one),
 	KUNIT_CASE(this_node_alone_is_kmallocs),
+	KUNIT_CASE(this_node_alone_of_any_size),
 	KUNIT_CASE(array_on_a_node_is_zeroed),
 	KUNIT_CASE(array_grows_unless_it_overflows),
 	KUNIT_CASE(objects_have_their_type),
@@ -502,16 +595,20 @@ static struct kunit_case py_family_cases[] = {
 	KUNIT_CASE(bulk_is_as_one_by_one),
 	KUNIT_CASE(bulk_of_nothing),
 	KUNIT_CASE(bulk_zeroes_what_is_asked),
+	KUNIT_CASE(bulk_is_all_or_nothing),
+	KUNIT_CASE(bulk_with_flags_of_kmallocs),
 	KUNIT_CASE(bulk_free_takes_every_kind),
 	KUNIT_CASE(bulk_freed_elsewhere_comes_back),
 	KUNIT_CASE(copies_are_copies),
 	KUNIT_CASE(text_is_formatted),
+	KUNIT_CASE(copies_that_there_is_no_memory_for),
 	KUNIT_CASE(rcu_free_waits_for_readers),
 	KUNIT_CASE(rcu_frees_many),
 	KUNIT_CASE(rcu_frees_without_a_head),
 	KUNIT_CASE(device_frees_when_it_goes),
 	KUNIT_CASE(device_has_arrays),
 	KUNIT_CASE(device_resizes_its_memory),
+	KUNIT_CASE(device_keeps_what_cannot_grow),
 	KUNIT_CASE(device_releases_resized_memory_in_its_turn),
 	KUNIT_CASE(device_takes_what_is_kmallocs),
 	KUNIT_CASE(mempool_is_served),
