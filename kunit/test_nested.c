@@ -145,6 +145,90 @@ static void zalloc_that_meets_busy_is_zeroed(struct kunit *test)
 	pyfree(shot.p);
 }
 
+/* A heap's block stays one, whoever serves it. */
+struct py_heap_shot {
+	struct py_shot shot;
+	struct pyheap *heap;
+};
+
+static void py_shot_alloc_of(struct py_shot *shot)
+{
+	struct py_heap_shot *hs = container_of(shot, struct py_heap_shot, shot);
+
+	shot->p = pyheap_alloc(hs->heap, 100, GFP_ATOMIC);
+}
+
+static void py_shot_free_of(struct py_shot *shot)
+{
+	struct py_heap_shot *hs = container_of(shot, struct py_heap_shot, shot);
+
+	pyheap_free(hs->heap, shot->p);
+}
+
+static void heap_that_meets_busy_has_the_block(struct kunit *test)
+{
+	struct py_heap_shot hs = { .shot.busy = true };
+	struct pyheap_stats *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	void *pooled;
+
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	hs.heap = pyheap_create("shot", PYHEAP_MUST_BE_EMPTY);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(hs.heap));
+	pooled = pyheap_alloc(hs.heap, 100, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, pooled);
+	hs.shot.fn = py_shot_alloc_of;
+	py_shoot(test, &hs.shot);
+	KUNIT_EXPECT_NOT_NULL(test, hs.shot.p);
+	pyheap_walk(hs.heap, s);
+	KUNIT_EXPECT_EQ(test, s->large, 1);
+	KUNIT_EXPECT_EQ(test, s->fall[PY_FALL_NESTED][0], 1);
+
+	hs.shot.fn = py_shot_free_of;
+	py_shoot(test, &hs.shot);
+	pyheap_walk(hs.heap, s);
+	KUNIT_EXPECT_EQ(test, s->large, 0);
+	KUNIT_EXPECT_EQ(test, s->event[PY_EV_NESTED_FREE], 0);
+	hs.shot.p = pooled;
+	py_shoot(test, &hs.shot);
+	pyheap_walk(hs.heap, s);
+	KUNIT_EXPECT_EQ(test, s->event[PY_EV_NESTED_FREE], 1);
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(hs.heap), 0);
+}
+
+#define PY_SHOT_BULK	10
+
+static void py_shot_bulk(struct py_shot *shot)
+{
+	void **p = shot->p;
+
+	if (!p[0] && !pyalloc_bulk(100, GFP_ATOMIC, PY_SHOT_BULK, p))
+		return;
+	if (p[PY_SHOT_BULK])
+		pyfree_bulk(PY_SHOT_BULK, p);
+}
+
+static void bulk_that_meets_busy_is_served(struct kunit *test)
+{
+	void *p[PY_SHOT_BULK + 1] = {};
+	struct py_shot shot = { .fn = py_shot_bulk, .busy = true, .p = p };
+	unsigned int i;
+
+	py_shoot(test, &shot);
+	for (i = 0; i < PY_SHOT_BULK; i++) {
+		KUNIT_ASSERT_NOT_NULL(test, p[i]);
+		KUNIT_EXPECT_FALSE(test, py_is_pooled(p[i]));
+	}
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NESTED), PY_SHOT_BULK);
+	pyfree_bulk(PY_SHOT_BULK, p);
+
+	KUNIT_ASSERT_EQ(test, pyalloc_bulk(100, GFP_KERNEL, PY_SHOT_BULK, p), PY_SHOT_BULK);
+	p[PY_SHOT_BULK] = p;		/* free them */
+	py_shoot(test, &shot);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_NESTED_FREE), PY_SHOT_BULK);
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
 static void free_that_meets_busy_arrives_later(struct kunit *test)
 {
 	struct py_shot shot = { .fn = py_shot_free, .busy = true };
@@ -794,6 +878,8 @@ static struct kunit_case py_nested_cases[] = {
 	KUNIT_CASE(softirq_that_meets_busy_gets_kmalloc),
 	KUNIT_CASE(constant_size_that_meets_busy_gets_kmalloc),
 	KUNIT_CASE(zalloc_that_meets_busy_is_zeroed),
+	KUNIT_CASE(heap_that_meets_busy_has_the_block),
+	KUNIT_CASE(bulk_that_meets_busy_is_served),
 	KUNIT_CASE(free_that_meets_busy_arrives_later),
 	KUNIT_CASE(free_that_meets_busy_into_silence_arrives),
 	KUNIT_CASE(double_free_that_meets_busy_is_refused),
