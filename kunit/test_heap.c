@@ -349,6 +349,41 @@ static void limit_counts_what_kmalloc_serves(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
 }
 
+/* The heap holds more then; others are refused still. */
+static void limit_does_not_bind_who_cannot_fail(struct kunit *test)
+{
+	struct py_own *own = py_own(test, 0);
+	void *p;
+
+	pyheap_set_limit(own->heap, 1);
+	KUNIT_EXPECT_NULL(test, py_get_of(own, 64, GFP_KERNEL));
+	p = py_get_of(own, 64, GFP_KERNEL | __GFP_NOFAIL);
+	KUNIT_EXPECT_TRUE(test, p && py_heap_of(p, own));
+	KUNIT_EXPECT_NOT_NULL(test, py_get_of(own, 1000, GFP_KERNEL | __GFP_NOFAIL));
+	KUNIT_EXPECT_NULL(test, py_get_of(own, 1000, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, py_look(own)->event[PY_EV_LIMIT], 2);
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+}
+
+/* What kmalloc() serves instead is the heap's, and counts. */
+static void without_an_arena_kmalloc_serves_the_heap(struct kunit *test)
+{
+	struct py_own *own = py_own(test, 0);
+	void *p;
+
+	py_arenas_fail(true);
+	p = py_get_of(own, 64, GFP_KERNEL);
+	py_arenas_fail(false);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, py_look(own)->fall[PY_FALL_ARENA][0], 1);
+	KUNIT_EXPECT_EQ(test, own->stats.arenas_failed, 1);
+	KUNIT_EXPECT_EQ(test, own->stats.large, 1);
+	KUNIT_EXPECT_EQ(test, own->stats.held, kmalloc_size_roundup(64));
+	pyheap_free(own->heap, p);
+	KUNIT_EXPECT_EQ(test, pyheap_held(own->heap), 0);
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+}
+
 static void limit_that_was_lowered_lets_shrink(struct kunit *test)
 {
 	struct py_own *own = py_own(test, 0);
@@ -622,6 +657,8 @@ static struct kunit_case py_heap_cases[] = {
 	KUNIT_CASE(flags_of_kmallocs_are_the_heaps_too),
 	KUNIT_CASE(limit_refuses),
 	KUNIT_CASE(limit_counts_what_kmalloc_serves),
+	KUNIT_CASE(limit_does_not_bind_who_cannot_fail),
+	KUNIT_CASE(without_an_arena_kmalloc_serves_the_heap),
 	KUNIT_CASE(limit_that_was_lowered_lets_shrink),
 	KUNIT_CASE(impossible_sizes_count_for_nothing),
 	KUNIT_CASE(resized_it_keeps_its_contents),
