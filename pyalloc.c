@@ -1979,10 +1979,8 @@ EXPORT_SYMBOL_GPL(__pyalloc);
 static noinline bool free_event_rare(struct py_cpu *c, struct pyheap_cpu *hc,
 				     struct py_pool *pool)
 {
-	if (pool->state == PY_POOL_FULL || pool->state == PY_POOL_USED) {
-		pool_event(c, hc, pool, pool->class,
-			   pool->state == PY_POOL_FULL ?
-			   class_blocks(pool->class) - 1 : 0);
+	if (pool->state == PY_POOL_USED) {
+		pool_event(c, hc, pool, pool->class, 0);
 		return true;
 	}
 	pool->left = 1;			/* as if it had not been */
@@ -1996,12 +1994,11 @@ static noinline void free_event(struct py_pool *pool)
 	struct pyheap *heap = py_arena_of(pool)->heap;
 	struct py_cpu *c = this_cpu_ptr(&py_cpu);
 	struct pyheap_cpu *hc = heap_here(heap, c);
-	unsigned int count = class_blocks(pool->class) - 1;
 	bool sane = true, collect = false;
 
-	if (likely(pool->state == PY_POOL_FULL && count)) {
+	if (likely(pool->state == PY_POOL_FULL)) {
 		hc->event[PY_EV_POOL_EVENT]++;
-		pool_to_used(hc, pool, pool->class, count);
+		pool_to_used(hc, pool, pool->class, class_blocks(pool->class) - 1);
 	} else {
 		sane = free_event_rare(c, hc, pool);
 		collect = c->handed_back >= PY_BACK_BATCH;

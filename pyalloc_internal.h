@@ -88,6 +88,8 @@ static_assert(PY_ARENA_SIZE == PY_ARENA_PAGES * PY_POOL_SIZE);
 static_assert(CONFIG_NR_CPUS < PY_BUSY, "a CPU number must fit py_arena.owner[]");
 static_assert(PYALLOC_NR_CLASSES < PY_CLASS_HEADER, "a class must fit a byte");
 static_assert(PYALLOC_NR_CLASSES <= 64, "one bit a class in a u64");
+static_assert(PY_POOL_SIZE > 2 * (2 * PYALLOC_MAX + sizeof(void *)),
+	      "a full pool that gets a block back is not empty, with KASAN and tags, too");
 
 /* The block size of a class, bytes. */
 static inline unsigned int py_class_size(unsigned int class)
