@@ -25,7 +25,7 @@ void pyalloc_trace_free_off(void);
 /* What people call a heap. */
 static inline const char *py_heap_name(const struct pyheap *heap)
 {
-	return heap->name ?: "default";
+	return heap->name;
 }
 #endif
 
