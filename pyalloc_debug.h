@@ -371,6 +371,8 @@ static noinline void *debug_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 	if (whole > PYALLOC_MAX) {
 		count_fall(heap, size, PY_FALL_SIZE);
 		p = large_alloc(heap, whole, front, gfp & ~__GFP_ZERO, ip);
+		/* pyalloc_alloc's are in arenas. */
+		trace_pyalloc_fall(ip, p, size, gfp, PY_FALL_SIZE);
 		if (!p)
 			return NULL;
 		h = p - front;
@@ -391,7 +393,8 @@ static noinline void *debug_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 	}
 	debug_trace(heap, h, "alloc", ip);
 	prof_alloc(ip, p, size, size);
-	trace_pyalloc_alloc(ip, p, size, size, gfp);
+	if (whole <= PYALLOC_MAX)
+		trace_pyalloc_alloc(ip, p, size, size, gfp);
 	return p;
 }
 

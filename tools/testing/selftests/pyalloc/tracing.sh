@@ -99,6 +99,21 @@ test_falls_are_told_with_their_reason()
 	ask free 0 20
 }
 
+# Of those that are too large with what is around them, as of others that kmalloc() serves.
+test_blocks_with_debug_hooks_are_told()
+{
+	reload debug
+	trace pyalloc_alloc pyalloc_free pyalloc_fall
+	ask alloc 0 100 10
+	ask alloc 0 500 10
+	ask free 0 20
+	quiet
+	is "small ones" "$(told pyalloc_alloc "$BY_TEST.*bytes_req=100 bytes_alloc=100 .*heap=default")" 10
+	is "large ones" "$(told pyalloc_fall "$BY_TEST.*bytes_req=500 .*reason=size")" 10
+	holds "frees" "$(told pyalloc_free "$BY_TEST.*heap=default")" -ge 10
+	nothing_went_wrong
+}
+
 test_arenas_pools_and_trims_are_told()
 {
 	trace pyalloc_arena_new pyalloc_arena_gone pyalloc_pool_new pyalloc_pool_gone pyalloc_trim
