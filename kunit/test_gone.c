@@ -168,6 +168,20 @@ static void block_of_kmalloc_in_a_gone_page_can_be_freed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
 }
 
+/* In any context: no list of pyalloc's blocks may have it. */
+static void block_of_kmalloc_in_a_gone_page_can_be_freed_without_locks(struct kunit *test)
+{
+	struct py_foreign f;
+
+	py_foreign_begin(test, &f);
+	pyfree_nolock(f.p);
+	f.block[f.n - 1] = NULL;
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
+	KUNIT_EXPECT_EQ(test, py_transit_all(py_walk(test)), 0);
+	py_foreign_end(test, &f);
+}
+
 static void block_of_kmalloc_in_a_gone_page_can_grow(struct kunit *test)
 {
 	struct py_foreign f;
@@ -694,6 +708,7 @@ static struct kunit_case py_gone_cases[] = {
 	KUNIT_CASE(page_that_kmalloc_has_is_not_handed_out),
 	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_has_its_size),
 	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_can_be_freed),
+	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_can_be_freed_without_locks),
 	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_can_grow),
 	KUNIT_CASE(arena_may_go_while_kmalloc_uses_its_gone_page),
 #ifndef CONFIG_KASAN	/* keeps kmalloc() from using that page again so soon */

@@ -81,6 +81,25 @@ static void double_free_without_locks_is_refused(struct kunit *test)
 	pyfree(block[1]);
 }
 
+/* The first waits to be sent when the second has made its pool empty. */
+static void double_free_first_without_locks_is_refused(struct kunit *test)
+{
+	void *p;
+
+	if (py_frees_touch())
+		kunit_skip(test, "a block is looked at, or wiped, when it is freed");
+	p = py_get(64, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	pyalloc_trim();			/* its pool is not current */
+	local_irq_disable();		/* nobody sends it between the two */
+	pyfree_nolock(p);
+	pyfree(p);
+	local_irq_enable();
+	pyalloc_trim();
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+}
+
 /*
  * A heap that two CPUs spoil: this one allocates, the other frees. The reaper may be faster
  * than the test, and what is freed twice be refused for another reason, once all the same:
@@ -269,6 +288,7 @@ static struct kunit_case py_misuse_cases[] = {
 	KUNIT_CASE(resized_when_its_pool_is_unused_is_refused),
 	KUNIT_CASE(bulk_that_has_a_block_twice_frees_it_once),
 	KUNIT_CASE(double_free_without_locks_is_refused),
+	KUNIT_CASE(double_free_first_without_locks_is_refused),
 	KUNIT_CASE(ring_in_the_outbox_is_refused),
 	KUNIT_CASE(chain_longer_than_the_pool_is_refused),
 	KUNIT_CASE(pool_emptied_with_a_chain_under_way_is_kept),

@@ -498,6 +498,11 @@ static void py_alloc_in_task(void *arg)
 	*(void **)arg = py_get(64, GFP_NOWAIT);
 }
 
+static void py_free_in_task(void *arg)
+{
+	pyfree(arg);
+}
+
 /* What every test's end relies on: the counter that must stay 0 does count. */
 static void busy_met_in_task_is_noticed(struct kunit *test)
 {
@@ -508,8 +513,13 @@ static void busy_met_in_task_is_noticed(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	KUNIT_EXPECT_FALSE(test, py_is_pooled(p));
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BUSY_IN_TASK), 1);
-	fix->busy_in_task = 1;
 	pyfree(p);
+
+	p = py_get(64, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, pyalloc_test_busy(py_free_in_task, p));
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BUSY_IN_TASK), 2);
+	fix->busy_in_task = 2;
 }
 
 /* A CPU that is "busy" for long, with a pool that trim wants. */
@@ -829,6 +839,17 @@ static void without_locks_no_arena_is_asked_for(struct kunit *test)
 	pyfree(q);
 }
 
+/* What is accounted is kmalloc_nolock()'s. */
+static void without_locks_flags_are_kmallocs(struct kunit *test)
+{
+	void *first = py_get(100, GFP_KERNEL), *p = pyalloc_nolock(100, __GFP_ACCOUNT);
+
+	KUNIT_EXPECT_FALSE(test, p && py_is_pooled(p));
+	KUNIT_EXPECT_EQ(test, py_falls(test, PY_FALL_NOLOCK), 1);
+	pyfree_nolock(p);
+	pyfree(first);
+}
+
 static void py_shot_alloc_nolock(struct py_shot *shot)
 {
 	shot->p = pyalloc_nolock(100, 0);
@@ -891,6 +912,7 @@ static struct kunit_case py_nested_cases[] = {
 	KUNIT_CASE(hardirq_uses_the_pools_otherwise),
 	KUNIT_CASE(without_locks_what_is_here_is_served),
 	KUNIT_CASE(without_locks_no_arena_is_asked_for),
+	KUNIT_CASE(without_locks_flags_are_kmallocs),
 	KUNIT_CASE(without_locks_busy_is_left_alone),
 	KUNIT_CASE(without_locks_kmalloced_memory_is_freed),
 	KUNIT_CASE(busy_is_taken_once),
