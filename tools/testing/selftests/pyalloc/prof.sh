@@ -388,6 +388,22 @@ test_a_heap_that_goes_leaves_no_record()
 	is "bytes, blocks" "$(live)" "0 0"
 }
 
+# Small ones, and some that kmalloc() serves as they need more than 512 bytes.
+test_a_heap_with_debug_hooks_that_goes_leaves_no_record()
+{
+	begin
+	heap create one debug
+	heap alloc one 64 1000
+	heap alloc one 500 50
+	is "bytes, blocks" "$(live)" "$((64 * 1000 + 500 * 50)) 1050"
+	heap free one 60
+	is "bytes, blocks" "$(live)" "$((64 * 990)) 990"
+	heap alloc one 500 50
+	heap destroy one
+	is "bytes, blocks" "$(live)" "0 0"
+	nothing_went_wrong
+}
+
 #
 # Limits
 #

@@ -4,7 +4,8 @@
  *
  * One command a write to /sys/kernel/debug/heaps_pyalloc:
  *
- *   create NAME [vmalloc] [empty]  "empty": only an empty one may be destroyed
+ *   create NAME [vmalloc] [empty] [debug]
+ *                                  "empty": only an empty one may be destroyed
  *   limit NAME BYTES
  *   alloc NAME SIZE COUNT          SIZE is at least 16
  *   free NAME COUNT                the youngest COUNT of them
@@ -136,7 +137,8 @@ static long command(const char *line)
 		return -EINVAL;
 	if (!strcmp(word, "create"))
 		return own_create(name, (strstr(line, " vmalloc") ? PYHEAP_VMALLOC : 0) |
-					(strstr(line, " empty") ? PYHEAP_MUST_BE_EMPTY : 0));
+					(strstr(line, " empty") ? PYHEAP_MUST_BE_EMPTY : 0) |
+					(strstr(line, " debug") ? PYHEAP_DEBUG : 0));
 	own = own_find(name);
 	if (!own)
 		return -ENOENT;
