@@ -198,6 +198,19 @@ test_a_free_in_the_wrong_heap()
 	by bad_pyalloc 40
 }
 
+test_a_resize_in_the_wrong_heap()
+{
+	reported resize_in_wrong_heap 'Wrong heap' other
+	by bad_pyalloc 40
+}
+
+# What is behind the last block of a page is in none.
+test_a_free_of_a_page_s_end()
+{
+	reported free_tail 'Invalid pointer: no block'
+	refused_free
+}
+
 test_a_private_heap_alone()
 {
 	reload debug=-
@@ -217,6 +230,14 @@ test_who_lives_in_a_heap_that_must_be_empty()
 	said 'pyalloc: heap bad: not destroyed, as 1 of its blocks live'
 	said 'pyalloc: live: block [0-9]+ of 33 bytes'
 	by bad_pyalloc
+}
+
+test_who_lives_is_told_of_ten()
+{
+	act live_in_heap_many
+	said 'pyalloc: heap bad: not destroyed, as 15 of its blocks live'
+	is "told of" "$(log | grep -c 'pyalloc: live: block')" 10
+	said 'pyalloc: live: and 5 more'
 }
 
 test_no_letter_but_f_looks_at_no_bytes()
@@ -249,6 +270,18 @@ test_all_sizes_with_the_quarantine()
 test_resizing_up_and_down()
 {
 	silent use_resized
+}
+
+# Their first words, which may be longer than they are, are links meanwhile.
+test_frees_without_locks()
+{
+	silent use_nolock
+	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
+}
+
+test_a_resize_that_there_is_no_memory_for()
+{
+	silent use_huge
 }
 
 test_blocks_that_others_free()

@@ -32,6 +32,18 @@ test_a_warning_names_what_lives()
 	is "lines" "$(log | grep -c 'live: ')" 2
 }
 
+test_with_debug_hooks_it_says_whose_they_are()
+{
+	reload debug
+	ask alloc 0 40 12
+	leave
+	said 'pyalloc: unloaded with live blocks; 1 arenas are leaked'
+	said 'live: block [0-9]+ of 40 bytes'
+	said 'pyalloc: Allocated in .* age=[0-9]+ cpu=0 pid=[0-9]+'
+	is "told of" "$(log | grep -c 'live: block')" 10
+	said 'live: and 2 more'
+}
+
 test_only_arenas_with_live_blocks_are_leaked()
 {
 	before=$(slab)

@@ -397,6 +397,18 @@ static int free_stale(void)
 	return 0;
 }
 
+/* No size of raw block divides a page but powers of two. */
+static int free_tail(void)
+{
+	u8 *p = pyalloc(hidden(100), GFP_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(PTR_ALIGN_DOWN(p, PAGE_SIZE) + PAGE_SIZE - 8);
+	pyfree(p);
+	return 0;
+}
+
 static int free_static(void)
 {
 	static long variable;
@@ -480,6 +492,25 @@ static int wrong_heap(void)
 	return with_heap(free_to, 0);
 }
 
+static int resize_to(struct pyheap *heap)
+{
+	struct pyheap *other = pyheap_create("other", PYHEAP_DEBUG);
+	void *p, *q;
+
+	if (IS_ERR(other))
+		return PTR_ERR(other);
+	p = pyheap_alloc(other, hidden(40), GFP_KERNEL);
+	q = pyheap_realloc(heap, p, hidden(60), GFP_KERNEL);
+	pyheap_free(other, p);
+	pyheap_destroy(other);
+	return q ? -EIO : 0;
+}
+
+static int resize_in_wrong_heap(void)
+{
+	return with_heap(resize_to, 0);
+}
+
 /* So far below that it is not the padding. */
 static int header_in(struct pyheap *heap)
 {
@@ -511,6 +542,25 @@ static int leave_in(struct pyheap *heap)
 static int live_in_heap(void)
 {
 	return with_heap(leave_in, PYHEAP_MUST_BE_EMPTY);
+}
+
+static int leave_many_in(struct pyheap *heap)
+{
+	void *p[15];
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = pyheap_alloc(heap, hidden(33), GFP_KERNEL);
+	err = pyheap_destroy(heap);
+	while (i--)
+		pyheap_free(heap, p[i]);
+	return err == -EBUSY ? 0 : -EIO;
+}
+
+static int live_in_heap_many(void)
+{
+	return with_heap(leave_many_in, PYHEAP_MUST_BE_EMPTY);
 }
 
 /*
@@ -704,6 +754,36 @@ static int use_size(void)
 	return err;
 }
 
+/* Smaller than a pointer, and such as kmalloc() serves. */
+static int use_nolock(void)
+{
+	size_t size;
+	int err;
+	u8 *p;
+
+	for (size = 1; size <= PYALLOC_MAX; size += size < 20 ? 1 : 41) {
+		p = pyalloc(size, GFP_KERNEL);
+		err = use(p, size);
+		pyfree_nolock(p);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* What cannot be resized stays as it is. */
+static int use_huge(void)
+{
+	u8 *p = pyalloc(hidden(40), GFP_KERNEL);
+	int err = use(p, 40);
+
+	if (pyrealloc(p, hidden(KMALLOC_MAX_SIZE + 1), GFP_KERNEL | __GFP_NOWARN))
+		err = -EIO;
+	err = err ?: peek(p, 39) == 0x5a ? 0 : -EIO;
+	pyfree(p);
+	return err;
+}
+
 /* A block that was freed on another CPU and is allocated again. */
 static int use_again(void)
 {
@@ -780,8 +860,11 @@ static const struct {
 	ACTION(overrun_of_heap),
 	ACTION(overrun_largest_of_heap),
 	ACTION(wrong_heap),
+	ACTION(resize_in_wrong_heap),
+	ACTION(free_tail),
 	ACTION(header_overwritten),
 	ACTION(live_in_heap),
+	ACTION(live_in_heap_many),
 	ACTION(lose),
 	ACTION(lose_constant),
 	ACTION(lose_large),
@@ -791,6 +874,8 @@ static const struct {
 	ACTION(use_all_sizes),
 	ACTION(use_resized),
 	ACTION(use_size),
+	ACTION(use_nolock),
+	ACTION(use_huge),
 	ACTION(use_again),
 	ACTION(use_other_class),
 };
