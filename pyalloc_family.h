@@ -160,10 +160,12 @@ void pykvfree(const void *p)
 {
 	if (py_is_ours(p)) {
 		free_for_caller(p);
-		return;
+	} else if (is_vmalloc_addr(p)) {
+		prof_free(p);
+		kvfree(p);
+	} else {
+		kfree_told(p);
 	}
-	prof_free(p);
-	kvfree(p);
 }
 EXPORT_SYMBOL_GPL(pykvfree);
 
@@ -179,10 +181,12 @@ void pykvfree_atomic(const void *p)
 {
 	if (py_is_ours(p)) {
 		free_for_caller(p);
-		return;
+	} else if (is_vmalloc_addr(p)) {
+		prof_free(p);
+		py_kvfree_atomic(p);
+	} else {
+		kfree_told(p);
 	}
-	prof_free(p);
-	py_kvfree_atomic(p);
 }
 EXPORT_SYMBOL_GPL(pykvfree_atomic);
 

@@ -279,6 +279,22 @@ test_frees_without_locks()
 	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
 }
 
+test_frees_of_what_may_be_vmalloc_s()
+{
+	silent use_kvfree
+	eventually 2 all_came_back || fail "$(cat "$PY/stats")"
+}
+
+# Of each size, in each context, by each kind of free.
+test_a_storm()
+{
+	load "$TEST_PYALLOC"
+	ask storm "${STORM_MS:-1500}"
+	unload test_pyalloc
+	is "reports" "$(reports)" 0
+	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
+}
+
 test_a_resize_that_there_is_no_memory_for()
 {
 	silent use_huge

@@ -771,6 +771,32 @@ static int use_nolock(void)
 	return 0;
 }
 
+/* By whoever frees what may be vmalloc()'s, too; and again, now that they are free. */
+static int use_kvfree(void)
+{
+	static void (* const frees[])(const void *p) = {
+		pykvfree, pykvfree_atomic, pyfree_rcu_mightsleep,
+	};
+	static const size_t sizes[] = { 40, 256, 500 };
+	static u8 *some[ARRAY_SIZE(sizes)][64];
+	unsigned int i, j, n;
+	int err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(frees); i++) {
+		for (j = 0; j < ARRAY_SIZE(sizes); j++) {
+			for (n = 0; n < 64; n++) {
+				some[j][n] = pyalloc(sizes[j], GFP_KERNEL);
+				err = err ?: use(some[j][n], sizes[j]);
+			}
+		}
+		for (j = 0; j < ARRAY_SIZE(sizes); j++)
+			for (n = 0; n < 64; n++)
+				frees[i](some[j][n]);
+		frees[i](vmalloc(100));
+	}
+	return err;
+}
+
 /* What cannot be resized stays as it is. */
 static int use_huge(void)
 {
@@ -875,6 +901,7 @@ static const struct {
 	ACTION(use_resized),
 	ACTION(use_size),
 	ACTION(use_nolock),
+	ACTION(use_kvfree),
 	ACTION(use_huge),
 	ACTION(use_again),
 	ACTION(use_other_class),
