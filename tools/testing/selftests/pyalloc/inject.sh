@@ -290,7 +290,7 @@ served()
 	is "error at allocation $nth" "$1" 0
 	heap free h 100
 	heap destroy h
-	heap create h
+	heap create h "$source"
 }
 
 test_blocks_of_a_heap()
