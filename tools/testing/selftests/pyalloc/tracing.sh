@@ -88,6 +88,20 @@ test_nothing_is_told_when_off()
 	is "events" "$(told 'pyalloc_[a-z_]*' '')" 0
 }
 
+test_resizes_are_told()
+{
+	ask alloc 0 64 20
+	trace pyalloc_realloc
+	ask resize 0 60 10
+	ask resize 0 700 10
+	ask resize 0 2000 10
+	quiet
+	is "in place" "$(told pyalloc_realloc "$BY_TEST.*bytes_req=60 gfp_flags=GFP_KERNEL")" 10
+	is "moved" "$(told pyalloc_realloc "$BY_TEST.*bytes_req=700 ")" 10
+	is "by kmalloc" "$(told pyalloc_realloc "$BY_TEST.*bytes_req=2000 ")" 10
+	ask free 0 20
+}
+
 test_falls_are_told_with_their_reason()
 {
 	trace pyalloc_fall
