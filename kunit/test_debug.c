@@ -6,6 +6,7 @@
 #include "common.h"
 
 #include <linux/delay.h>
+#include <linux/slab.h>
 
 /* A heap with the hooks, and what it has at the moment. */
 struct py_hooked {
@@ -194,6 +195,54 @@ static void freed_elsewhere_they_come_home(struct kunit *test)
 	py_hooked_end(test, h);
 }
 
+/* That one heap has the hooks changes nothing for others, nor for kmalloc()'s memory. */
+static void other_heaps_are_as_before(struct kunit *test)
+{
+	struct py_hooked *h = py_hooked(test);
+	void *p = py_get(13, GFP_KERNEL), *q = kmalloc(1000, GFP_KERNEL), *bulk[10];
+	void *checked = py_get_of(h, 13, GFP_KERNEL);
+	struct pyheap *plain;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	KUNIT_EXPECT_EQ(test, pysize(checked), 13);
+	KUNIT_EXPECT_EQ(test, pysize(p), 16);
+	KUNIT_EXPECT_EQ(test, pysize(q), ksize(q));
+	KUNIT_EXPECT_PTR_EQ(test, pyrealloc(p, 16, GFP_KERNEL), p);
+	py_fill(p, 16, 1);
+	p = pyrealloc(p, 100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, py_holds(p, 16, 1));
+	q = pyrealloc(q, 2000, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	pyfree_nolock(q);
+	pyfree_sensitive(p);
+	pyfree_nolock(py_get(40, GFP_KERNEL));
+	pykvfree(py_get(2000, GFP_KERNEL));
+	pyfree(kmalloc(40, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, pyalloc_bulk(40, GFP_KERNEL, 10, bulk), 10);
+	pyfree_bulk(10, bulk);
+
+	plain = pyheap_create("plain", 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(plain));
+	p = pyheap_alloc(plain, 13, GFP_KERNEL);
+	KUNIT_EXPECT_PTR_EQ(test, pyheap_realloc(plain, p, 16, GFP_KERNEL), p);
+	q = pyheap_alloc(plain, 1000, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, q);
+	pyheap_free(plain, q);
+	PY_SUPPRESS_WARN(test)
+		pyheap_free(h->heap, p);	/* of which nothing is known */
+	pyheap_walk(h->heap, &h->stats);
+	KUNIT_EXPECT_EQ(test, h->stats.event[PY_EV_BAD_FREE], 1);
+	pyheap_free(plain, p);
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(plain), 0);
+	msleep(PY_ONE_SECOND);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
+	pyheap_free(h->heap, checked);
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(h->heap), 0);
+}
+
 static struct kunit_case py_debug_cases[] = {
 	KUNIT_CASE(every_size_is_the_callers),
 	KUNIT_CASE(what_was_not_written_shows),
@@ -201,6 +250,7 @@ static struct kunit_case py_debug_cases[] = {
 	KUNIT_CASE(at_the_limit_nothing_is_lost),
 	KUNIT_CASE(without_an_arena_it_is_kmallocs),
 	KUNIT_CASE(freed_elsewhere_they_come_home),
+	KUNIT_CASE(other_heaps_are_as_before),
 	{}
 };
 

@@ -110,6 +110,13 @@ test_a_header_that_is_overwritten()
 	said 'pyalloc: FIX heap bad: not freed'
 }
 
+# It is kmalloc()'s, but where that began is not known any more.
+test_a_header_that_is_overwritten_of_the_largest_block()
+{
+	reported header_overwritten_large '(Header overwritten|Invalid pointer: .* header is overwritten)'
+	refused_free
+}
+
 test_a_double_free()
 {
 	reported double_free 'Object already free'

@@ -530,6 +530,20 @@ static int header_overwritten(void)
 	return with_heap(header_in, 0);
 }
 
+/* One that kmalloc() has served. */
+static int header_overwritten_large(void)
+{
+	u8 *p = pyalloc(hidden(500), GFP_KERNEL);
+	unsigned int i;
+
+	if (!p)
+		return -ENOMEM;
+	for (i = 8; i < 80; i++)
+		poke(p, -(long)i);
+	pyfree(p);
+	return 0;
+}
+
 static int leave_in(struct pyheap *heap)
 {
 	void *p = pyheap_alloc(heap, hidden(33), GFP_KERNEL);
@@ -889,6 +903,7 @@ static const struct {
 	ACTION(resize_in_wrong_heap),
 	ACTION(free_tail),
 	ACTION(header_overwritten),
+	ACTION(header_overwritten_large),
 	ACTION(live_in_heap),
 	ACTION(live_in_heap_many),
 	ACTION(lose),
