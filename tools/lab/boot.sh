@@ -28,10 +28,10 @@ need_busybox()
 	progress "unpacking busybox" unpack_busybox "$deb"
 }
 
-# make_initramfs FILE COMMAND HOSTPATH:GUESTPATH...
+# make_initramfs FILE COMMAND HOSTPATH:GUESTPATH...; with strip=no modules stay as they are
 make_initramfs()
 {
-	local file=$1 command=$2 stage=$1.d add
+	local file=$1 command=$2 stage=$1.d add strip=${strip-yes}
 	shift 2
 
 	mkdir -p "$stage"/{bin,dev,lab}
@@ -43,10 +43,10 @@ make_initramfs()
 		mkdir -p "$stage/$(dirname "${add#*:}")"
 		cp -rL "${add%%:*}" "$stage/${add#*:}"
 	done
-	# Of no use in a guest: objects; and what modules have for debuggers, with which insmod
-	# takes 1.5 instead of 0.2 s where CPUs are emulated.
+	# Of no use in a guest: objects; and mostly what modules have for debuggers, with which
+	# insmod takes 1.5 instead of 0.2 s where CPUs are emulated.
 	find "$stage" -name '*.o' -delete
-	find "$stage" -name '*.ko' -exec strip --strip-debug {} +
+	[ "$strip" = no ] || find "$stage" -name '*.ko' -exec strip --strip-debug {} +
 	(cd "$stage" && find . -print0 | cpio -0 -o -H newc --quiet) >"$file"
 	rm -rf "$stage"
 }
