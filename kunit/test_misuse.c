@@ -32,6 +32,36 @@ static void freed_when_its_pool_is_unused_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_walk(test)->unused, PY_ARENA_POOLS);
 }
 
+/* What happens to a block when it is freed happens to what the first free left in it, too. */
+static bool py_frees_touch(void)
+{
+	return IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) ||
+	       IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING) || want_init_on_free();
+}
+
+/* Kept by the CPU, it has an owner still, but no block that could be freed. */
+static void freed_when_its_pool_is_spare_is_refused(struct kunit *test)
+{
+	void *p;
+
+	if (py_frees_touch())
+		kunit_skip(test, "a block is looked at, or wiped, when it is freed");
+	p = py_get(64, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	pyalloc_trim();			/* its pool is not current */
+	PY_SUPPRESS_WARN(test) {
+		local_irq_disable();	/* nobody takes the pool away */
+		pyfree(p);
+		pyfree(p);
+		local_irq_enable();
+	}
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
+	p = py_get(200, GFP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, py_is_pooled(p));
+	pyfree(p);
+}
+
 static void resized_when_its_pool_is_unused_is_refused(struct kunit *test)
 {
 	void *p = py_stale(test, 64);
@@ -53,13 +83,6 @@ static void bulk_that_has_a_block_twice_frees_it_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
 	pyfree(block[3]);
-}
-
-/* What happens to a block when it is freed happens to what the first free left in it, too. */
-static bool py_frees_touch(void)
-{
-	return IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_DEBUG_KMEMLEAK) ||
-	       IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING) || want_init_on_free();
 }
 
 static void double_free_without_locks_is_refused(struct kunit *test)
@@ -285,6 +308,7 @@ static void chain_for_an_unused_pool_is_refused(struct kunit *test)
 
 static struct kunit_case py_misuse_cases[] = {
 	KUNIT_CASE(freed_when_its_pool_is_unused_is_refused),
+	KUNIT_CASE(freed_when_its_pool_is_spare_is_refused),
 	KUNIT_CASE(resized_when_its_pool_is_unused_is_refused),
 	KUNIT_CASE(bulk_that_has_a_block_twice_frees_it_once),
 	KUNIT_CASE(double_free_without_locks_is_refused),

@@ -785,11 +785,11 @@ static int use_nolock(void)
 	return 0;
 }
 
-/* By whoever frees what may be vmalloc()'s, too; and again, now that they are free. */
+/* By whoever else frees; and again, now that they are free. The first takes no vmalloc(). */
 static int use_kvfree(void)
 {
 	static void (* const frees[])(const void *p) = {
-		pykvfree, pykvfree_atomic, pyfree_rcu_mightsleep,
+		pyfree_sensitive, pykvfree, pykvfree_atomic, pyfree_rcu_mightsleep,
 	};
 	static const size_t sizes[] = { 40, 256, 500 };
 	static u8 *some[ARRAY_SIZE(sizes)][64];
@@ -806,7 +806,8 @@ static int use_kvfree(void)
 		for (j = 0; j < ARRAY_SIZE(sizes); j++)
 			for (n = 0; n < 64; n++)
 				frees[i](some[j][n]);
-		frees[i](vmalloc(100));
+		if (i)
+			frees[i](vmalloc(100));
 	}
 	return err;
 }
