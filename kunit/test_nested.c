@@ -525,6 +525,7 @@ static void busy_met_in_task_is_noticed(struct kunit *test)
 /* A CPU that is "busy" for long, with a pool that trim wants. */
 struct py_hog {
 	bool busy;
+	bool over;
 	bool in_time;
 	bool left_alone;	/* the pool, all the time */
 	struct py_pool *pool;
@@ -538,6 +539,7 @@ static void py_hog_spin(void *arg)
 	WRITE_ONCE(hog->busy, true);
 	mdelay(hog->ms);
 	hog->left_alone = READ_ONCE(hog->pool->state) == PY_POOL_CURRENT;
+	WRITE_ONCE(hog->over, true);
 }
 
 static void py_hog_run(void *arg)
@@ -579,14 +581,17 @@ static void walk_waits_for_a_busy_cpu(struct kunit *test)
 {
 	unsigned int other = py_other_cpu(test);
 	struct py_hog hog = { .ms = 60 };
+	struct pyheap_stats *stats = kunit_kzalloc(test, sizeof(*stats), GFP_KERNEL);
 	struct py_worker worker;
-	u64 pools;
 
+	KUNIT_ASSERT_NOT_NULL(test, stats);
 	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_hog_run, &hog));
 	while (!READ_ONCE(hog.busy))
 		cpu_relax();
-	pools = py_pools_all(py_walk(test));
-	KUNIT_EXPECT_EQ(test, pools, 1);
+	/* py_walk() would wait by itself. */
+	pyheap_walk(pyheap_default(), stats);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(hog.over));
+	KUNIT_EXPECT_EQ(test, py_pools_all(stats), 1);
 	py_worker_finish(&worker);
 }
 
