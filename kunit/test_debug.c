@@ -125,13 +125,14 @@ static void resized_it_moves_with_its_contents(struct kunit *test)
 static void at_the_limit_nothing_is_lost(struct kunit *test)
 {
 	struct py_hooked *h = py_hooked(test);
-	void *p = py_get_of(h, 200, GFP_KERNEL);
 	unsigned int n = 0;
 	void *block[200];
+	void *p;
 
+	pyheap_set_limit(h->heap, 8 * PY_POOL_SIZE);
+	p = py_get_of(h, 200, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	py_fill(p, 200, 6);
-	pyheap_set_limit(h->heap, 8 * PY_POOL_SIZE);
 	while (n < ARRAY_SIZE(block)) {
 		block[n] = py_get_of(h, 200, GFP_KERNEL);
 		if (!block[n])
