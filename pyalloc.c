@@ -52,6 +52,7 @@
 #include <linux/hash.h>
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
+#include <linux/jhash.h>
 #include <linux/jump_label.h>
 #include <linux/kasan.h>
 #include <linux/kmemleak.h>
@@ -156,8 +157,7 @@ static __always_inline bool debug_on(void)
 }
 #endif
 
-static size_t debug_size(const void *p);
-static bool debug_kfree(const void *p);
+static bool debug_kfree(const void *p, unsigned long ip);
 
 static void count_event(struct pyheap *heap, enum py_event event)
 {
@@ -1538,20 +1538,22 @@ static void *alloc_refused(struct pyheap *heap)
 			 __GFP_HIGHMEM | __GFP_RECLAIMABLE | __GFP_THISNODE)
 
 /*
- * What kmalloc() serves for a private heap. The heap has to find it, to free it in
- * the end: by address, in a tree whose nodes are the default heap's blocks.
+ * What kmalloc() serves for a private heap, or for debug hooks. The heap has to find it,
+ * to free it in the end: by an address in it, in a tree whose nodes are the default heap's
+ * blocks, or with hooks kmalloc()'s.
  */
-static struct py_large *large_find(struct pyheap *heap, const void *p)
+static struct py_large *large_around(struct pyheap *heap, const void *p)
 {
 	struct rb_node *rb = heap->large.rb_node;
 
 	lockdep_assert_held(&heap->lock);
 	while (rb) {
 		struct py_large *large = rb_entry(rb, struct py_large, rb);
+		const void *first = large->p - large->front;
 
-		if (p == large->p)
+		if (p >= first && p < first + large->size)
 			return large;
-		rb = p < large->p ? rb->rb_left : rb->rb_right;
+		rb = p < first ? rb->rb_left : rb->rb_right;
 	}
 	return NULL;
 }
@@ -1566,28 +1568,53 @@ static void large_add(struct pyheap *heap, struct py_large *large)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&heap->lock, flags);
+	raw_spin_lock_irqsave(&heap->lock, flags);
 	rb_add(&large->rb, &heap->large, large_less);
 	heap->nr_large++;
 	heap->large_bytes += large->size;
-	spin_unlock_irqrestore(&heap->lock, flags);
+	raw_spin_unlock_irqrestore(&heap->lock, flags);
 }
 
-/* Takes it out of the tree; NULL if there is no such block. */
+/* Takes what begins at @p out of the tree; NULL if there is no such block. */
 static struct py_large *large_take(struct pyheap *heap, const void *p)
 {
 	struct py_large *large;
 	unsigned long flags;
 
-	spin_lock_irqsave(&heap->lock, flags);
-	large = large_find(heap, p);
-	if (large) {
+	raw_spin_lock_irqsave(&heap->lock, flags);
+	large = large_around(heap, p);
+	if (large && large->p == p) {
 		rb_erase(&large->rb, &heap->large);
 		heap->nr_large--;
 		heap->large_bytes -= large->size;
+	} else {
+		large = NULL;
 	}
-	spin_unlock_irqrestore(&heap->lock, flags);
+	raw_spin_unlock_irqrestore(&heap->lock, flags);
 	return large;
+}
+
+/* What tells of a block. With hooks it is none itself: nobody lost it at the end. */
+static struct py_large *large_new(u32 front, gfp_t gfp, unsigned long ip)
+{
+	struct py_large *large;
+
+	gfp &= ~(PY_GFP_KMALLOC | __GFP_ZERO);
+	large = front ? kmalloc(sizeof(*large), gfp) : alloc_at(sizeof(*large), gfp, ip);
+	if (large) {
+		large->front = front;
+		if (!front)
+			prof_free(large);	/* is ours, not the caller's */
+	}
+	return large;
+}
+
+static void large_drop(struct py_large *large)
+{
+	if (large->front)
+		kfree(large);
+	else
+		pyfree(large);
 }
 
 /* What is handed out begins @front bytes into what kmalloc() gives. */
@@ -1603,21 +1630,19 @@ static noinline void *large_alloc(struct pyheap *heap, size_t size, size_t front
 		return py_caller_s(kmalloc)(size, gfp);	/* says no */
 	if (!heap_charge(heap, usable, gfp))
 		return alloc_refused(heap);
-	large = alloc_at(sizeof(*large), gfp & ~(PY_GFP_KMALLOC | __GFP_ZERO), ip);
+	large = large_new(front, gfp, ip);
 	if (!large)
 		goto out_uncharge;
-	prof_free(large);		/* is ours, not the caller's */
 	p = py_caller_s(kmalloc)(size, gfp);
 	if (!p)
 		goto out_free;
 	large->p = p + front;
-	large->front = front;
 	large->size = usable;
 	large_add(heap, large);
 	return p + front;
 
 out_free:
-	pyfree(large);
+	large_drop(large);
 out_uncharge:
 	heap_uncharge(heap, usable);
 	return NULL;
@@ -2129,12 +2154,18 @@ static noinline void free_kmalloc(const void *p)
 	kfree_told(p);
 }
 
-static noinline void free_checked(void *block, unsigned long ip)
+/* Preemption is off: ends that. */
+static __always_inline void free_checked_for(struct pyheap *heap, void *block,
+					     unsigned long ip)
 {
-	struct pyheap *heap = py_arena_of(block)->heap;
+	struct pyheap *owner = py_arena_of(block)->heap;
 
-	if (debug_on() && heap->flags & PYHEAP_DEBUG)
-		return debug_free(block, ip);
+	if (debug_on() && owner->flags & PYHEAP_DEBUG) {
+		preempt_enable();
+		if (!debug_free(heap, block, ip))
+			kfree_told(block);
+		return;
+	}
 	prof_exit(block);
 	trace_pyalloc_free(ip, block);
 	if (!exit_on_free() || block_exit(block)) {
@@ -2142,11 +2173,24 @@ static noinline void free_checked(void *block, unsigned long ip)
 		return;
 	}
 	preempt_enable();
-	bad_free(heap, "double free");
+	bad_free(owner, "double free");
 }
 
-/* @caller_s: for the caller of the function that ends with it. */
-static __always_inline void free_by(const void *p, bool caller_s)
+static noinline void free_checked(void *block, unsigned long ip)
+{
+	free_checked_for(&py_default, block, ip);
+}
+
+static noinline void free_checked_of(struct pyheap *heap, void *block, unsigned long ip)
+{
+	free_checked_for(heap, block, ip);
+}
+
+/*
+ * To @heap, which only debug hooks look at. @caller_s: for the caller of the function that
+ * ends with it.
+ */
+static __always_inline void free_by(struct pyheap *heap, const void *p, bool caller_s)
 {
 	struct py_arena **entry = py_map_entry(p);
 
@@ -2155,16 +2199,25 @@ static __always_inline void free_by(const void *p, bool caller_s)
 	preempt_disable();
 	if (unlikely(!py_entry_has(entry, p)))
 		return free_kmalloc(p);
-	if (wants_exit(p))
-		return free_checked((void *)p, caller_s ?
-				    call_site(PY_CALLER) : _RET_IP_);
+	if (wants_exit(p)) {
+		unsigned long ip = caller_s ? call_site(PY_CALLER) : _RET_IP_;
+
+		return heap == &py_default ? free_checked((void *)p, ip) :
+					     free_checked_of(heap, (void *)p, ip);
+	}
 	block_free((void *)p);
 }
 
 /* For functions that end with it, and so free for their callers: see PY_CALLER. */
 static noinline void free_for_caller(const void *p)
 {
-	free_by(p, true);
+	free_by(&py_default, p, true);
+}
+
+/* The same, of a private heap. */
+static noinline void free_to_heap(struct pyheap *heap, const void *p)
+{
+	free_by(heap, p, true);
 }
 
 /**
@@ -2177,7 +2230,7 @@ static noinline void free_for_caller(const void *p)
  */
 void pyfree(const void *p)
 {
-	free_by(p, false);
+	free_by(&py_default, p, false);
 }
 EXPORT_SYMBOL_GPL(pyfree);
 
@@ -2190,14 +2243,14 @@ EXPORT_SYMBOL_GPL(pyfree);
  * The peer of ksize(), and of Python's sys.getsizeof(). Like it, it is to know
  * and not to use: who wants all of it asks for pyalloc_size_roundup() bytes.
  *
- * Context: Any.
+ * Context: Any; not NMI if there are heaps with debug hooks.
  * Return: Bytes; at least what was asked for. 0 for NULL and ZERO_SIZE_PTR.
  */
 size_t pysize(const void *p)
 {
-	size_t size = debug_on() ? debug_size(p) : 0;
+	size_t size;
 
-	if (size)
+	if (debug_on() && debug_size(p, &size))
 		return size;
 	size = py_block_size(p);
 	if (!size)
@@ -2278,8 +2331,8 @@ void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 		pyfree(p);
 		return ZERO_SIZE_PTR;
 	}
-	if (debug_on() && debug_size(p))
-		return debug_resize(&py_default, p, new_size, gfp, _RET_IP_);
+	if (debug_on() && debug_resize(&py_default, &p, new_size, gfp, _RET_IP_))
+		return (void *)p;
 	size = py_block_size(p);
 	if (size)
 		return block_resize(&py_default, p, size, new_size, gfp,
@@ -2304,11 +2357,10 @@ EXPORT_SYMBOL_GPL(pyrealloc);
  */
 void pyfree_sensitive(const void *p)
 {
-	size_t size = debug_on() ? debug_size(p) : 0;
+	size_t size;
 
-	if (size) {
-		memzero_explicit((void *)p, size);
-		pyfree(p);
+	if (debug_on() && debug_wipe(p, SIZE_MAX)) {
+		free_for_caller(p);
 		return;
 	}
 	size = py_block_size(p);
@@ -2405,7 +2457,7 @@ static int heap_init(struct pyheap *heap)
 		node->retry = jiffies;
 		heap->node[nid] = node;
 	}
-	spin_lock_init(&heap->lock);
+	raw_spin_lock_init(&heap->lock);
 	heap->large = RB_ROOT;
 	return 0;
 }
@@ -2594,7 +2646,7 @@ static void __exit pyalloc_exit(void)
 	rcu_stop();
 	for_each_possible_cpu(cpu)
 		irq_work_sync(&per_cpu(py_cpu, cpu).later_kick);
-	quarantine_empty(NULL);
+	quarantine_empty(NULL, true);
 	heaps_exit();
 	reaper_stop();
 	for (i = 0; !i || (anything_pending() && i < PY_EXIT_TRIMS); i++) {
@@ -2605,7 +2657,7 @@ static void __exit pyalloc_exit(void)
 	/* Live blocks stay mapped as they are: better a leak than a use after free. */
 	stats = kmalloc(sizeof(*stats), GFP_KERNEL | __GFP_NOFAIL);
 	pyheap_walk(&py_default, stats);
-	if (stats->arenas)
+	if (stats->arenas || stats->large)
 		report_live(stats);
 	else
 		pr_info("unloaded: all %llu arenas returned, no block left\n",

@@ -257,6 +257,8 @@ static void free_later(struct py_cpu *c)
 
 	for (; list; list = next) {
 		next = list->next;
+		if (debug_on())
+			debug_unpark(list);
 		pyfree(list);
 	}
 }

@@ -11,9 +11,14 @@
  *   struct py_debug | FD FD ... | what the caller has | FD FD ... FD
  *   raw                         p                     p + size
  *
- * A raw block above PYALLOC_MAX is kmalloc()'s, and found by its address, as those of
- * private heaps are. What goes to kmalloc() for another reason is not checked: slab_debug
- * does that. A heap with the hooks never has a current pool, so each allocation takes the
+ * A raw block above PYALLOC_MAX is kmalloc()'s, and found by any address in it, in the
+ * heap's tree. What goes to kmalloc() for another reason is not checked: slab_debug
+ * does that.
+ *
+ * One rule holds for all that takes a block: what is not a live block, but in a checked
+ * heap, is reported, and nothing of it is touched. debug_find() knows.
+ *
+ * A heap with the hooks never has a current pool, so each allocation takes the
  * slow path, and each free does as there is more to do with it: nothing is asked on the
  * fast paths.
  *
@@ -27,10 +32,13 @@
 
 /* What a block's state is, if nobody wrote over it. */
 #define PY_DEBUG_LIVE		0x65766c79U
+#define PY_DEBUG_PARKED		0x6b726170U	/* pyfree_nolock() has it: @link */
 #define PY_DEBUG_FREED		0x65726679U
 
 #define PY_DEBUG_LARGE		BIT(0)	/* kmalloc() has served the raw block */
-#define PY_DEBUG_PARKED		BIT(1)	/* pyfree_nolock() has it: @link */
+
+/* Freed blocks of kmalloc()'s that wait without debug_quarantine, bytes. */
+#define PY_DEBUG_KEPT		SZ_64K
 
 /* Somebody did something with a block. */
 struct py_track {
@@ -47,9 +55,9 @@ struct py_track {
 struct py_debug {
 	void *link;		/* the pool's while free, the quarantine's; or see PARKED */
 	u32 state;
-	u32 size;		/* asked for */
+	u32 sum;		/* of all that follows */
 	u64 serial;		/* the so manieth that was allocated */
-	u32 sum;		/* of what may not change while it is in use */
+	u32 size;		/* asked for */
 	u16 front;		/* bytes from here to the block */
 	u16 flags;
 	struct py_track by[2];	/* who allocated it, who freed it */
@@ -82,8 +90,9 @@ static void *debug_block(const struct py_debug *h)
 
 static u32 debug_sum(const struct py_debug *h)
 {
-	return hash_long((unsigned long)h ^ h->serial << 32 ^ h->size ^
-			 (unsigned long)h->front << 16, 32);
+	const u32 *from = (const u32 *)&h->serial;
+
+	return jhash2(from, (const u32 *)(h + 1) - from, hash_long((unsigned long)h, 32));
 }
 
 static bool debug_sane(const struct py_debug *h)
@@ -91,54 +100,143 @@ static bool debug_sane(const struct py_debug *h)
 	return h->sum == debug_sum(h);
 }
 
-/* The raw block of a pool of @class that @p points into. */
-static struct py_debug *debug_header(const void *p, unsigned int class)
+/* The raw block that @p, in @arena, points into; NULL if there was none yet. */
+static struct py_debug *debug_header(struct py_arena *arena, const void *p)
 {
-	unsigned int n = offset_in_page(p) / py_class_stride(class);
+	unsigned int i = py_index_of(p), n;
+	const struct py_pool *pool = &arena->pool[i];
+	unsigned int class = READ_ONCE(arena->class[i]);
 
-	if (n >= class_blocks(class))
+	/* In a pool that is unused the last blocks' headers are still there. */
+	if (class == PY_CLASS_NONE)
+		class = pool->class;
+	if (class >= PYALLOC_NR_CLASSES)
+		return NULL;
+	n = offset_in_page(p) / py_class_stride(class);
+	/* data_race(): of a block that was handed out, it is known. */
+	if (n >= data_race(pool->carved))
 		return NULL;
 	return PTR_ALIGN_DOWN((void *)p, PY_POOL_SIZE) + n * py_class_stride(class);
 }
 
-/*
- * The header of @p, if @p is a checked block that is in use: in an arena of any heap, or
- * kmalloc()'s and of @heap.
- */
-static struct py_debug *debug_live(struct pyheap *heap, const void *p)
-{
-	struct py_debug *h = NULL;
-	struct py_large *large;
-	struct pyheap *owner;
-	unsigned int class;
-	unsigned long flags;
+/* What there is at an address of a checked heap. */
+struct py_debug_found {
+	struct pyheap *heap;	/* whose it is */
+	struct py_debug *h;	/* its header; NULL if there is none */
+	const char *wrong;	/* what is wrong with it; NULL: nothing */
+	bool sane;		/* @seen can be believed */
+	struct py_debug seen;	/* @h as it was: what is wrong may go at any time */
+};
 
-	owner = py_block_heap(p, &class);
-	if (owner) {
-		if (owner->flags & PYHEAP_DEBUG)
-			h = debug_header(p, class);
-	} else if (heap->flags & PYHEAP_DEBUG) {
-		spin_lock_irqsave(&heap->lock, flags);
-		large = large_find(heap, p);
-		if (large && large->front)
-			h = (void *)p - large->front;
-		spin_unlock_irqrestore(&heap->lock, flags);
-	}
-	return h && h->state == PY_DEBUG_LIVE && debug_sane(h) &&
-	       debug_block(h) == p ? h : NULL;
+/*
+ * Is @f->h the header of @p, a block that is in the state @from and of @heap, or any if
+ * that is NULL? Then it is @to from now on.
+ */
+static void debug_look(struct py_debug_found *f, const struct pyheap *heap,
+		       const void *p, u32 from, u32 to)
+{
+	struct py_debug *h = f->h;
+	u32 state;
+
+	f->sane = false;
+	f->wrong = "Invalid pointer: no block";
+	if (!h)
+		return;
+	f->wrong = "Invalid pointer: no block, or its header is overwritten";
+	state = READ_ONCE(h->state);
+	if (state != PY_DEBUG_LIVE && state != PY_DEBUG_PARKED && state != PY_DEBUG_FREED)
+		return;
+	f->wrong = "Header overwritten";
+	f->sane = debug_sane(h);
+	if (!f->sane)
+		return;
+	f->seen = *h;
+	f->wrong = "Invalid pointer: inside of a block";
+	if (debug_block(h) != p)
+		return;
+	f->wrong = "Object already free";
+	if (state != from)
+		return;
+	if (heap && heap != f->heap)
+		f->wrong = "Wrong heap: free or resize in another heap";
+	else if (cmpxchg(&h->state, from, to) == from)
+		f->wrong = NULL;
 }
 
-/* What the caller of a checked block asked for; 0 if @p is none, or not in use. */
-static size_t debug_size(const void *p)
+static bool debug_find_large(struct py_debug_found *f, const struct pyheap *heap,
+			     const void *p, u32 from, u32 to)
 {
-	const struct py_debug *h = debug_live(&py_default, p);
+	/* pyfree_nolock() may be in NMI: what it does not find is found when it is freed. */
+	bool wait = from == to || to != PY_DEBUG_PARKED, found = false;
+	struct py_large *large = NULL;
+	struct pyheap *owner;
+	unsigned long flags;
 
-	return h ? h->size : 0;
+	rcu_read_lock();
+	for_each_heap(owner) {
+		if (!(owner->flags & PYHEAP_DEBUG))
+			continue;
+		local_irq_save(flags);
+		while (!raw_spin_trylock(&owner->lock)) {
+			if (!wait)
+				goto next;
+			cpu_relax();
+		}
+		large = large_around(owner, p);
+		if (large && large->front) {
+			found = true;
+			f->heap = owner;
+			f->h = (void *)large->p - large->front;
+			debug_look(f, heap, p, from, to);
+		}
+		raw_spin_unlock(&owner->lock);
+next:
+		local_irq_restore(flags);
+		if (large)
+			break;
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/*
+ * Is @p in a checked heap? Then @f says what is there; see debug_look(). Whoever gets a
+ * live block FREED or PARKED has it for himself.
+ */
+static bool debug_find(struct py_debug_found *f, const struct pyheap *heap,
+		       const void *p, u32 from, u32 to)
+{
+	struct py_arena *arena = py_arena_of(p);
+	bool ours, found = false;
+
+	/* Off until it is known to be in use: else its arena may go. */
+	preempt_disable();
+	ours = py_is_ours(p);
+	if (ours && arena->heap->flags & PYHEAP_DEBUG) {
+		found = true;
+		f->heap = arena->heap;
+		f->h = debug_header(arena, p);
+		debug_look(f, heap, p, from, to);
+	}
+	preempt_enable();
+	return ours ? found : debug_find_large(f, heap, p, from, to);
+}
+
+/* For pysize(): what was asked for, if @p is in a checked heap; 0 if it is no block. */
+static bool debug_size(const void *p, size_t *size)
+{
+	struct py_debug_found f;
+
+	if (!debug_find(&f, NULL, p, PY_DEBUG_LIVE, PY_DEBUG_LIVE))
+		return false;
+	*size = f.wrong ? 0 : f.seen.size;
+	return true;
 }
 
 /* ---- Reports ---------------------------------------------------------------------- */
 
-static void track_set(struct py_track *track, unsigned long ip)
+/* Memory for the stack's description is asked for with no more of @gfp than waking kswapd. */
+static void track_set(struct py_track *track, unsigned long ip, gfp_t gfp)
 {
 #ifdef CONFIG_STACKDEPOT
 	unsigned long entries[16];
@@ -147,7 +245,8 @@ static void track_set(struct py_track *track, unsigned long ip)
 	track->stack = 0;
 	if (debug_flags & DEBUG_USER) {
 		n = stack_trace_save(entries, ARRAY_SIZE(entries), 2);
-		track->stack = stack_depot_save(entries, n, GFP_NOWAIT);
+		track->stack = stack_depot_save(entries, n,
+						gfp & __GFP_KSWAPD_RECLAIM);
 	}
 #endif
 	track->ip = ip;
@@ -183,8 +282,6 @@ static void bytes_show(const char *what, const u8 *block, const u8 *from,
 	}
 }
 
-static DEFINE_RAW_SPINLOCK(debug_printing);
-
 /**
  * debug_report() - say what is wrong with a block, in the order of SLUB's reports
  * @heap: whose it is
@@ -193,21 +290,22 @@ static DEFINE_RAW_SPINLOCK(debug_printing);
  * @what: what is wrong
  * @fix: what is done about it
  *
- * Context: Any but NMI; not under "busy".
+ * Context: Any; not under "busy".
  */
 static void debug_report(const struct pyheap *heap, const struct py_debug *h,
 			 const u8 *bad, const char *what, const char *fix)
 {
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&debug_printing, flags);
+	/* One report at a time; but an NMI may come upon one of its own CPU. */
+	printk_cpu_sync_get_irqsave(flags);
 	pr_err("=============================================================================\n");
 	pr_err("BUG heap %s: %s\n", heap->name, what);
 	pr_err("-----------------------------------------------------------------------------\n");
 	if (h) {
 		pr_err("Block %llu of %u bytes\n", h->serial, h->size);
 		track_show("Allocated", &h->by[0]);
-		if (h->by[1].ip)
+		if (h->state == PY_DEBUG_FREED && h->by[1].ip)
 			track_show("Freed", &h->by[1]);
 	}
 	if (h && bad) {
@@ -217,12 +315,19 @@ static void debug_report(const struct pyheap *heap, const struct py_debug *h,
 		bytes_show("Object ", block, block, end, bad);
 		bytes_show("Redzone", block, end, (const u8 *)h + debug_whole(h->size), bad);
 	}
-	raw_spin_unlock_irqrestore(&debug_printing, flags);
+	printk_cpu_sync_put_irqrestore(flags);
 	dump_stack();
 	pr_err("FIX heap %s: %s\n", heap->name, fix);
 	add_taint(TAINT_BAD_PAGE, LOCKDEP_NOW_UNRELIABLE);
 	if (debug_panic)
 		panic("pyalloc: heap %s: %s\n", heap->name, what);
+}
+
+/* What was asked of a checked heap, and is not done. */
+static void debug_refuse(const struct py_debug_found *f, const char *fix)
+{
+	count_event(f->heap, PY_EV_BAD_FREE);
+	debug_report(f->heap, f->sane ? &f->seen : NULL, NULL, f->wrong, fix);
 }
 
 /* The first of @n bytes that is not @byte; NULL if all are. */
@@ -340,8 +445,8 @@ static void *debug_set_up(struct py_debug *h, size_t size, gfp_t gfp, u16 flags,
 		.front = front,
 		.flags = flags,
 	};
+	track_set(&h->by[0], ip, gfp);
 	h->sum = debug_sum(h);
-	track_set(&h->by[0], ip);
 	if (want_init_on_alloc(gfp))
 		memset(p, 0, size);
 	else if (debug_flags & DEBUG_FILL)
@@ -358,6 +463,29 @@ static void debug_trace(const struct pyheap *heap, const struct py_debug *h,
 			what, h->serial, h->size, (void *)ip);
 }
 
+static bool quarantine_spare(struct pyheap *heap, gfp_t gfp);
+
+/* What is freed, but waits in the quarantine, must not be what fills a heap. */
+static void *debug_alloc_large(struct pyheap *heap, size_t whole, size_t front,
+			       gfp_t gfp, unsigned long ip)
+{
+	void *p = large_alloc(heap, whole, front, gfp, ip);
+
+	if (!p && quarantine_spare(heap, gfp))
+		p = large_alloc(heap, whole, front, gfp, ip);
+	return p;
+}
+
+static struct py_debug *debug_alloc_raw(struct pyheap *heap, unsigned int class,
+					gfp_t gfp, enum py_reason *why)
+{
+	struct py_debug *h = debug_raw(heap, class, gfp, why);
+
+	if (!h && *why == PY_NR_REASONS && quarantine_spare(heap, gfp))
+		h = debug_raw(heap, class, gfp, why);
+	return h;
+}
+
 /* For a heap with debug hooks: what the slow path is for others. */
 static noinline void *debug_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 				  unsigned long ip)
@@ -370,7 +498,7 @@ static noinline void *debug_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 	ip = call_site(ip);
 	if (whole > PYALLOC_MAX) {
 		count_fall(heap, size, PY_FALL_SIZE);
-		p = large_alloc(heap, whole, front, gfp & ~__GFP_ZERO, ip);
+		p = debug_alloc_large(heap, whole, front, gfp & ~__GFP_ZERO, ip);
 		/* pyalloc_alloc's are in arenas. */
 		trace_pyalloc_fall(ip, p, size, gfp, PY_FALL_SIZE);
 		if (!p)
@@ -378,7 +506,7 @@ static noinline void *debug_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 		h = p - front;
 		debug_set_up(h, size, gfp, PY_DEBUG_LARGE, ip);
 	} else {
-		h = debug_raw(heap, PYALLOC_CLASS(whole), gfp, &why);
+		h = debug_alloc_raw(heap, PYALLOC_CLASS(whole), gfp, &why);
 		if (!h)
 			return why == PY_NR_REASONS ? alloc_refused(heap) :
 			       fall_through_of(heap, ip, size, gfp, why);
@@ -400,52 +528,15 @@ static noinline void *debug_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 
 /* ---- Free ---------------------------------------------------------------------------- */
 
-/* What is wrong with freeing @p, which should be the block of @h; NULL: nothing. */
-static const char *debug_refusal(const struct py_debug *h, const void *p)
-{
-	if (!h)
-		return "Invalid pointer: no block";
-	if (h->state != PY_DEBUG_LIVE && h->state != PY_DEBUG_FREED)
-		return "Invalid pointer: no block, or its header is overwritten";
-	if (!debug_sane(h))
-		return "Header overwritten";
-	if (debug_block(h) != p)
-		return "Invalid pointer: free of the inside of a block";
-	if (cmpxchg(&((struct py_debug *)h)->state, PY_DEBUG_LIVE, PY_DEBUG_FREED) !=
-	    PY_DEBUG_LIVE)
-		return "Object already free";
-	return NULL;
-}
-
-/* The block of @h, if @p is it, is the caller's to free then. */
-static bool debug_retire(struct pyheap *heap, struct py_debug *h, const void *p,
-			 unsigned long ip)
-{
-	const char *wrong = debug_refusal(h, p);
-
-	if (wrong) {
-		count_event(heap, PY_EV_BAD_FREE);
-		debug_report(heap, h && debug_sane(h) ? h : NULL, NULL, wrong,
-			     "not freed");
-		return false;
-	}
-	if (h->flags & PY_DEBUG_PARKED)
-		*(void **)p = h->link;
-	debug_check_pads(heap, h);
-	track_set(&h->by[1], ip);
-	debug_trace(heap, h, "free", ip);
-	if (debug_flags & DEBUG_FILL)
-		memset((void *)p, PY_DEBUG_DEAD, h->size);
-	else if (want_init_on_free())
-		memset((void *)p, 0, h->size);
-	return true;
-}
-
-/* Freed blocks that wait, first in, first out, before they may be handed out again. */
+/*
+ * Freed blocks that wait, first in, first out, before they may be handed out again. Each
+ * is counted in its heap until that is done.
+ */
 static DEFINE_SPINLOCK(quarantine_lock);
 static struct {
 	struct py_debug *first;
 	struct py_debug *last;
+	unsigned long nr;
 	size_t bytes;
 } quarantine;
 
@@ -458,137 +549,204 @@ static void quarantine_add(struct py_debug *h)
 	else
 		quarantine.first = h;
 	quarantine.last = h;
+	quarantine.nr++;
 	quarantine.bytes += debug_whole(h->size);
 }
 
+/* The oldest, if there are more bytes than @most. */
 static struct py_debug *quarantine_take(size_t most)
 {
 	struct py_debug *h = quarantine.first;
 
 	lockdep_assert_held(&quarantine_lock);
-	if (!h || quarantine.bytes <= most)
+	if (!h || (most && quarantine.bytes <= most))
 		return NULL;
 	quarantine.first = h->link;
+	quarantine.nr--;
 	quarantine.bytes -= debug_whole(h->size);
 	return h;
 }
 
-/* Back into its pool, where its link is the pool's. */
-static void debug_put(struct py_debug *h)
+/* Whose is a raw block that waits? Its header may be overwritten. */
+static struct pyheap *debug_owner(const struct py_debug *h)
 {
-	preempt_disable();
-	block_free(h);
+	struct py_large *large = NULL;
+	struct pyheap *heap;
+	unsigned long flags;
+	unsigned int class;
+
+	heap = py_block_heap(h, &class);
+	if (heap)
+		return heap;
+	rcu_read_lock();
+	for_each_heap(heap) {
+		raw_spin_lock_irqsave(&heap->lock, flags);
+		large = large_around(heap, h);
+		raw_spin_unlock_irqrestore(&heap->lock, flags);
+		if (large)
+			break;
+	}
+	rcu_read_unlock();
+	return large ? heap : NULL;
 }
 
-static void debug_put_checked(struct py_debug *h)
+static void debug_put_large(struct pyheap *heap, struct py_debug *h)
 {
-	debug_check_dead(py_arena_of(h)->heap, h);
-	debug_put(h);
+	struct py_large *large;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&heap->lock, flags);
+	large = large_around(heap, h);
+	raw_spin_unlock_irqrestore(&heap->lock, flags);
+	large_take(heap, large->p);
+	heap_uncharge(heap, large->size);
+	kfree(h);
+	large_drop(large);
 }
 
-static void debug_release(struct py_debug *h)
+/* Back into its pool, where its link is the pool's; or to kmalloc(). */
+static void debug_put(struct pyheap *heap, struct py_debug *h)
+{
+	unsigned int class;
+
+	if (py_block_heap(h, &class)) {
+		preempt_disable();
+		block_free(h);
+	} else {
+		debug_put_large(heap, h);
+	}
+}
+
+static void quarantine_let_go(struct py_debug *h)
+{
+	struct pyheap *heap = debug_owner(h);
+
+	if (WARN_ON_ONCE(!heap))
+		return;
+	debug_check_dead(heap, h);
+	debug_put(heap, h);
+	smp_mb__before_atomic();	/* pairs with quarantine_wait() */
+	atomic_long_dec(&heap->quarantined);
+}
+
+static void debug_release(struct pyheap *heap, struct py_debug *h)
 {
 	size_t most = (size_t)debug_quarantine.value * 1024;
 	unsigned long flags;
 
-	if (!most) {
-		debug_put(h);
+	/* A stale pointer to kmalloc()'s would not be told from others. */
+	if (!most && !(h->flags & PY_DEBUG_LARGE)) {
+		debug_put(heap, h);
 		return;
 	}
+	atomic_long_inc(&heap->quarantined);
 	spin_lock_irqsave(&quarantine_lock, flags);
 	quarantine_add(h);
-	while ((h = quarantine_take(most))) {
+	while ((h = quarantine_take(most ?: PY_DEBUG_KEPT))) {
 		spin_unlock_irqrestore(&quarantine_lock, flags);
-		debug_put_checked(h);
+		quarantine_let_go(h);
 		spin_lock_irqsave(&quarantine_lock, flags);
 	}
 	spin_unlock_irqrestore(&quarantine_lock, flags);
 }
 
-/* Lets go of what waits there, of @heap or, NULL, of all. */
-static void quarantine_empty(const struct pyheap *heap)
+/*
+ * Lets go of what waits there, of @heap or, NULL, of all. Not of what comes meanwhile,
+ * nor of what somebody else has just taken out.
+ */
+static void quarantine_empty(const struct pyheap *heap, bool may_sleep)
 {
-	struct py_debug *h, *next;
-	unsigned long flags;
+	unsigned long n, flags;
+	struct py_debug *h;
 
-	spin_lock_irqsave(&quarantine_lock, flags);
-	h = quarantine.first;
-	quarantine.first = NULL;
-	quarantine.bytes = 0;
-	spin_unlock_irqrestore(&quarantine_lock, flags);
-	for (; h; h = next) {
-		next = h->link;
-		if (!heap || py_arena_of(h)->heap == heap) {
-			debug_put_checked(h);
-		} else {
-			spin_lock_irqsave(&quarantine_lock, flags);
+	for (n = READ_ONCE(quarantine.nr); n; n--) {
+		spin_lock_irqsave(&quarantine_lock, flags);
+		h = quarantine_take(0);
+		if (h && heap && debug_owner(h) != heap) {
 			quarantine_add(h);
-			spin_unlock_irqrestore(&quarantine_lock, flags);
+			h = NULL;
 		}
+		spin_unlock_irqrestore(&quarantine_lock, flags);
+		if (h)
+			quarantine_let_go(h);
+		if (may_sleep)
+			cond_resched();
 	}
+}
+
+/* For pyheap_destroy(): nobody has any of @heap's blocks then. */
+static void quarantine_wait(struct pyheap *heap)
+{
+	while (atomic_long_read(&heap->quarantined)) {
+		quarantine_empty(heap, true);
+		if (atomic_long_read(&heap->quarantined))
+			schedule_timeout_uninterruptible(1);
+	}
+	smp_mb();	/* pairs with quarantine_let_go() */
+}
+
+/* @heap is at its limit. Says if it may be less so now. */
+static bool quarantine_spare(struct pyheap *heap, gfp_t gfp)
+{
+	if (!READ_ONCE(heap->limit) || !atomic_long_read(&heap->quarantined))
+		return false;
+	quarantine_empty(heap, gfpflags_allow_blocking(gfp));
+	return true;
+}
+
+/* The block of @h has just become FREED. */
+static void debug_finish(struct pyheap *heap, struct py_debug *h, unsigned long ip)
+{
+	bool large = h->flags & PY_DEBUG_LARGE;
+	void *p = debug_block(h);
+
+	debug_check_pads(heap, h);
+	track_set(&h->by[1], ip, 0);
+	h->sum = debug_sum(h);
+	debug_trace(heap, h, "free", ip);
+	prof_free(p);
+	trace_pyalloc_free(ip, p);
+	if (debug_flags & DEBUG_FILL)
+		memset(p, PY_DEBUG_DEAD, h->size);
+	else if (want_init_on_free())
+		memset(p, 0, h->size);
+	if (!large) {
+		unsigned int class = READ_ONCE(py_arena_of(h)->class[py_index_of(h)]);
+
+		if (PY_ANNOTATE)
+			kmemleak_free(p);
+		tag_free(h, class);
+		kasan_poison(h, py_class_size(class), PY_KASAN_FREE, false);
+	}
+	debug_release(heap, h);
 }
 
 /*
- * For pyfree(), with preemption off: ends that. @p lies in an arena of a heap with debug
- * hooks. It stays off until the block is known to be in use: else its arena may go.
+ * Frees @p, which is said to be of @heap, and is if nothing is wrong. Fails if it is in no
+ * checked heap.
  */
-static noinline void debug_free(void *p, unsigned long ip)
+static noinline bool debug_free(struct pyheap *heap, const void *p, unsigned long ip)
 {
-	struct py_arena *arena = py_arena_of(p);
-	unsigned int class = READ_ONCE(arena->class[py_index_of(p)]);
-	struct py_debug *h = NULL;
-	bool ours;
+	struct py_debug_found f;
 
-	if (class == PY_CLASS_GONE) {
-		preempt_enable();
-		kfree_told(p);
-		return;
-	}
-	/* In a pool that is unused the last blocks' headers are still there. */
-	if (class == PY_CLASS_NONE)
-		class = arena->pool[py_index_of(p)].class;
-	if (class < PYALLOC_NR_CLASSES)
-		h = debug_header(p, class);
-	if (PY_ANNOTATE && h && h->state == PY_DEBUG_LIVE && !block_in_use(p))
-		h = NULL;
-	ours = debug_retire(arena->heap, h, p, ip);
-	preempt_enable();
-	if (!ours)
-		return;
-	prof_free(p);
-	trace_pyalloc_free(ip, p);
-	if (PY_ANNOTATE)
-		kmemleak_free(p);
-	tag_free(h, class);
-	kasan_poison(h, py_class_size(class), PY_KASAN_FREE, false);
-	debug_release(h);
-}
-
-/* The raw block of what kmalloc() served for a heap with debug hooks is freed. */
-static void debug_free_large(struct pyheap *heap, struct py_large *large)
-{
-	struct py_debug *h = (void *)large->p - large->front;
-
-	if (debug_retire(heap, h, large->p, _RET_IP_)) {
-		prof_free(large->p);
-		kfree(h);
-	}
-}
-
-/* For pyfree(): @p lies in no arena. */
-static bool debug_kfree(const void *p)
-{
-	struct py_large *large;
-
-	if (ZERO_OR_NULL_PTR(p) || !(py_default.flags & PYHEAP_DEBUG))
+	if (!debug_find(&f, heap, p, PY_DEBUG_LIVE, PY_DEBUG_FREED))
 		return false;
-	large = large_take(&py_default, p);
-	if (large) {
-		debug_free_large(&py_default, large);
-		pyfree(large);
+	if (f.wrong)
+		debug_refuse(&f, "not freed");
+	else
+		debug_finish(f.heap, f.h, ip);
+	return true;
+}
+
+/* Instead of kfree(). */
+static bool debug_kfree(const void *p, unsigned long ip)
+{
+	if (ZERO_OR_NULL_PTR(p))
+		return false;
+	if (debug_free(&py_default, p, ip))
 		return true;
-	}
-	if (virt_addr_valid(p) && !PageReserved(virt_to_page(p)))
+	if (!(py_default.flags & PYHEAP_DEBUG) ||
+	    (virt_addr_valid(p) && !PageReserved(virt_to_page(p))))
 		return false;
 	count_event(&py_default, PY_EV_BAD_FREE);
 	debug_report(&py_default, NULL, NULL,
@@ -599,55 +757,81 @@ static bool debug_kfree(const void *p)
 
 /*
  * pyfree_nolock() is about to link @p into a list by its first word, which may be longer
- * than the block. Fails, and says so, if it is there already.
+ * than the block. Fails, and says so, if it is no live block.
  */
 static bool debug_park(const void *p)
 {
-	struct py_debug *h = debug_live(&py_default, p);
+	struct py_debug_found f;
 
-	if (!h || h->flags & PY_DEBUG_LARGE)
+	if (!debug_find(&f, &py_default, p, PY_DEBUG_LIVE, PY_DEBUG_PARKED))
 		return true;
-	if (h->flags & PY_DEBUG_PARKED) {
-		count_event(py_arena_of(h)->heap, PY_EV_BAD_FREE);
-		debug_report(py_arena_of(h)->heap, h, NULL, "Object already free",
-			     "not freed");
+	if (f.wrong) {
+		debug_refuse(&f, "not freed");
 		return false;
 	}
-	h->flags |= PY_DEBUG_PARKED;
-	h->link = *(void *const *)p;
+	f.h->link = *(void *const *)p;
 	return true;
 }
 
-/* Somebody frees or resizes @p in a heap that it is not of. Fails if it is not checked. */
-static bool debug_wrong_heap(const void *p)
+/* @p was linked into that list, and is about to be freed. */
+static void debug_unpark(void *p)
 {
-	struct py_debug *h = debug_live(&py_default, p);
+	struct py_debug_found f;
 
-	if (!h || h->flags & PY_DEBUG_LARGE)
+	if (!debug_find(&f, &py_default, p, PY_DEBUG_PARKED, PY_DEBUG_PARKED) || f.wrong)
+		return;
+	*(void **)p = f.h->link;
+	WRITE_ONCE(f.h->state, PY_DEBUG_LIVE);
+}
+
+/*
+ * For those who wipe: up to @len bytes of @p, if it is a live block, but not more than
+ * shows that it was too much. Fails if it is in no checked heap.
+ */
+static bool debug_wipe(const void *p, size_t len)
+{
+	struct py_debug_found f;
+
+	if (!debug_find(&f, &py_default, p, PY_DEBUG_LIVE, PY_DEBUG_LIVE))
 		return false;
-	count_event(py_arena_of(h)->heap, PY_EV_BAD_FREE);
-	debug_report(py_arena_of(h)->heap, h, NULL,
-		     "Wrong heap: free or resize in another heap", "not freed");
+	if (len == SIZE_MAX)
+		len = f.seen.size;
+	if (!f.wrong)
+		memzero_explicit((void *)p, min(len, f.seen.size + (size_t)PY_DEBUG_PAD));
 	return true;
 }
 
-/* Resizes a checked block: it moves, so that who kept the old address is found. */
-static void *debug_resize(struct pyheap *heap, const void *p, size_t new_size,
-			  gfp_t gfp, unsigned long ip)
+/*
+ * Resizes a checked block: it moves, so that who kept the old address is found. Fails if
+ * @p is in no checked heap; else it becomes what there is then, or NULL.
+ */
+static bool debug_resize(struct pyheap *heap, const void **p, size_t new_size,
+			 gfp_t gfp, unsigned long ip)
 {
-	size_t size = debug_live(heap, p)->size;
-	void *new = heap_private(heap) ? heap_alloc_any(heap, new_size, gfp, ip) :
-					 alloc_at(new_size, gfp, ip);
+	const void *old = *p;
+	struct py_debug_found f;
+	size_t size;
+	void *new;
 
-	trace_pyalloc_realloc(ip, p, new, new_size, gfp);
-	if (!new)
-		return new_size <= size ? (void *)p : NULL;
-	memcpy(new, p, min(size, new_size));
-	if (heap_private(heap))
-		pyheap_free(heap, p);
-	else
-		pyfree(p);
-	return new;
+	if (!debug_find(&f, heap, old, PY_DEBUG_LIVE, PY_DEBUG_LIVE))
+		return false;
+	*p = NULL;
+	if (f.wrong) {
+		debug_refuse(&f, "not resized");
+		return true;
+	}
+	size = f.seen.size;
+	new = heap_private(heap) ? heap_alloc_any(heap, new_size, gfp, ip) :
+				   alloc_at(new_size, gfp, ip);
+	trace_pyalloc_realloc(ip, old, new, new_size, gfp);
+	if (new) {
+		memcpy(new, old, min(size, new_size));
+		debug_free(heap, old, ip);
+		*p = new;
+	} else if (new_size <= size) {
+		*p = old;
+	}
+	return true;
 }
 
 /* ---- What is left ------------------------------------------------------------------ */
@@ -663,11 +847,33 @@ static const void *debug_user(const struct pyheap *heap, const void *p)
 
 #define PY_DEBUG_SHOWN	10	/* blocks of a heap that should have none */
 
+/* A block of @heap, which is destroyed, that nobody freed is freed with it. */
+static void debug_free_live(struct pyheap *heap, struct py_large *large)
+{
+	struct py_debug *h = (void *)large->p - large->front;
+
+	if (h->state == PY_DEBUG_LIVE && debug_sane(h))
+		debug_check_pads(heap, h);
+	else
+		debug_report(heap, NULL, NULL, "Header overwritten", "freed with the heap");
+	prof_free(large->p);
+	kfree(h);
+}
+
+static void debug_show_block(const struct py_debug *h, unsigned int *shown)
+{
+	if (h->state != PY_DEBUG_LIVE || !debug_sane(h) || (*shown)++ >= PY_DEBUG_SHOWN)
+		return;
+	pr_warn("live: block %llu of %u bytes\n", h->serial, h->size);
+	track_show("Allocated", &h->by[0]);
+}
+
 /* Says who allocated what lives in @heap. Nobody uses it any more. */
 static void debug_show_live(struct pyheap *heap)
 {
 	struct py_arena *arena = NULL;
 	unsigned int i, n, shown = 0;
+	struct rb_node *rb;
 
 	if (!(heap->flags & PYHEAP_DEBUG))
 		return;
@@ -676,18 +882,16 @@ static void debug_show_live(struct pyheap *heap)
 			unsigned int class = arena->class[i];
 
 			for (n = 0; class < PYALLOC_NR_CLASSES &&
-			     n < arena->pool[i].carved; n++) {
-				const struct py_debug *h = (void *)arena + i * PY_POOL_SIZE +
-							   n * py_class_stride(class);
-
-				if (h->state != PY_DEBUG_LIVE || !debug_sane(h) ||
-				    shown++ >= PY_DEBUG_SHOWN)
-					continue;
-				pr_warn("live: block %llu of %u bytes\n", h->serial,
-					h->size);
-				track_show("Allocated", &h->by[0]);
-			}
+			     n < arena->pool[i].carved; n++)
+				debug_show_block((void *)arena + i * PY_POOL_SIZE +
+						 n * py_class_stride(class), &shown);
 		}
+	}
+	for (rb = rb_first(&heap->large); rb; rb = rb_next(rb)) {
+		const struct py_large *large = rb_entry(rb, struct py_large, rb);
+
+		if (large->front)
+			debug_show_block(large->p - large->front, &shown);
 	}
 	if (shown > PY_DEBUG_SHOWN)
 		pr_warn("live: and %u more\n", shown - PY_DEBUG_SHOWN);

@@ -212,10 +212,10 @@ static void heap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 	stats->arenas_highwater = atomic_long_read(&heap->highwater);
 	stats->limit = READ_ONCE(heap->limit);
 	stats->held = atomic_long_read(&heap->held);
-	spin_lock_irqsave(&heap->lock, flags);
+	raw_spin_lock_irqsave(&heap->lock, flags);
 	stats->large = heap->nr_large;
 	stats->large_bytes = heap->large_bytes;
-	spin_unlock_irqrestore(&heap->lock, flags);
+	raw_spin_unlock_irqrestore(&heap->lock, flags);
 }
 
 /**

@@ -160,12 +160,12 @@ void pykvfree(const void *p)
 {
 	if (py_is_ours(p)) {
 		free_for_caller(p);
-	} else if (is_vmalloc_addr(p)) {
-		prof_free(p);
-		kvfree(p);
-	} else {
-		kfree_told(p);
+		return;
 	}
+	if (debug_on() && debug_free(&py_default, p, _RET_IP_))
+		return;
+	prof_free(p);
+	kvfree(p);
 }
 EXPORT_SYMBOL_GPL(pykvfree);
 
@@ -181,12 +181,12 @@ void pykvfree_atomic(const void *p)
 {
 	if (py_is_ours(p)) {
 		free_for_caller(p);
-	} else if (is_vmalloc_addr(p)) {
-		prof_free(p);
-		py_kvfree_atomic(p);
-	} else {
-		kfree_told(p);
+		return;
 	}
+	if (debug_on() && debug_free(&py_default, p, _RET_IP_))
+		return;
+	prof_free(p);
+	py_kvfree_atomic(p);
 }
 EXPORT_SYMBOL_GPL(pykvfree_atomic);
 
@@ -203,7 +203,8 @@ void pykvfree_sensitive(const void *p, size_t len)
 {
 	if (ZERO_OR_NULL_PTR(p))
 		return;
-	memzero_explicit((void *)p, len);
+	if (!debug_on() || !debug_wipe(p, len))
+		memzero_explicit((void *)p, len);
 	pykvfree(p);
 }
 EXPORT_SYMBOL_GPL(pykvfree_sensitive);

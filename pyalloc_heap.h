@@ -26,20 +26,19 @@ void *pyheap_alloc(struct pyheap *heap, size_t size, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(pyheap_alloc);
 
-static void not_this_heap_s(struct pyheap *heap, const void *p)
+static void not_this_heap_s(struct pyheap *heap)
 {
-	if (!debug_on() || !debug_wrong_heap(p))
-		bad_free(heap, "free or resize of what is not this heap's");
+	bad_free(heap, "free or resize of what is not this heap's");
 }
 
 static void large_free(struct pyheap *heap, struct py_large *large)
 {
 	heap_uncharge(heap, large->size);
 	if (large->front)
-		debug_free_large(heap, large);
+		debug_free_live(heap, large);
 	else
 		kfree_told(large->p);
-	pyfree(large);
+	large_drop(large);
 }
 
 /* krealloc(): it may well stay where it is. */
@@ -85,14 +84,16 @@ void pyheap_free(struct pyheap *heap, const void *p)
 		return;
 	owner = py_block_heap(p, &class);
 	if (likely(owner == heap)) {
-		free_for_caller(p);
+		free_to_heap(heap, p);
 		return;
 	}
+	if (debug_on() && debug_free(heap, p, _RET_IP_))
+		return;
 	large = owner ? NULL : large_take(heap, p);
 	if (large)
 		large_free(heap, large);
 	else
-		not_this_heap_s(heap, p);
+		not_this_heap_s(heap);
 }
 EXPORT_SYMBOL_GPL(pyheap_free);
 
@@ -122,16 +123,16 @@ void *pyheap_realloc(struct pyheap *heap, const void *p, size_t new_size,
 		pyheap_free(heap, p);
 		return ZERO_SIZE_PTR;
 	}
+	if (debug_on() && debug_resize(heap, &p, new_size, gfp, _RET_IP_))
+		return (void *)p;
 	owner = py_block_heap(p, &class);
-	if (debug_on() && (!owner || owner == heap) && debug_live(heap, p))
-		return debug_resize(heap, p, new_size, gfp, _RET_IP_);
 	if (!owner) {
 		large = large_take(heap, p);
 		if (large)
 			return large_realloc(heap, large, new_size, gfp, _RET_IP_);
 	}
 	if (owner != heap) {
-		not_this_heap_s(heap, p);
+		not_this_heap_s(heap);
 		return NULL;
 	}
 	return block_resize(heap, p, py_class_size(class), new_size, gfp,
@@ -370,7 +371,7 @@ int pyheap_destroy(struct pyheap *heap)
 	if (IS_ERR_OR_NULL(heap))
 		return 0;
 	might_sleep();
-	quarantine_empty(heap);
+	quarantine_wait(heap);
 	if (heap->flags & PYHEAP_MUST_BE_EMPTY) {
 		cpus_read_lock();
 		heap_settle(heap);	/* on its way home, a block is not live */

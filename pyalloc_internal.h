@@ -326,14 +326,16 @@ struct pyheap_node {
  * @highwater: the most arenas there ever were
  * @limit: bytes that @held may be; 0: any
  * @held: bytes of the pools that CPUs have, and of what @large holds
- * @lock: a leaf, of @large and what counts it
+ * @lock: a leaf, of @large and what counts it; raw, as any context may try it
  * @large: struct py_large by address: what kmalloc() served
  * @nr_large: how many there are
  * @large_bytes: their usable bytes
+ * @quarantined: blocks that the debug hooks keep from being used again, or are just
+ * letting go of
  * @debugfs: its folder
  *
- * The default heap has neither limit nor @large: what kmalloc() serves in its
- * stead is kmalloc()'s.
+ * The default heap has no limit, and @large only with debug hooks: what kmalloc()
+ * serves in its stead is kmalloc()'s.
  */
 struct pyheap {
 	const char *name;
@@ -345,17 +347,18 @@ struct pyheap {
 	atomic_long_t highwater;
 	long limit;
 	atomic_long_t held;
-	spinlock_t lock;	/* a leaf */
+	raw_spinlock_t lock;	/* a leaf */
 	struct rb_root large;
 	unsigned long nr_large;
 	unsigned long large_bytes;
+	atomic_long_t quarantined;
 	struct dentry *debugfs;
 };
 
 static_assert(sizeof(struct pyheap) + sizeof(struct pyheap_node) <= SZ_2K,
 	      "an empty heap costs at most 4 KiB beside its CPUs' state");
 
-/* A block of a private heap that kmalloc() served. */
+/* A block of a heap that kmalloc() served, and the heap has to find. */
 struct py_large {
 	struct rb_node rb;
 	const void *p;

@@ -395,7 +395,7 @@ unsigned long pyalloc_trim(void)
 	unsigned long pages;
 
 	might_sleep();
-	quarantine_empty(NULL);
+	quarantine_empty(NULL, true);
 	visit_all(PY_VISIT_ALL);
 	down_read(&heaps_sem);
 	pages = heaps_give_back(ULONG_MAX);

@@ -209,7 +209,7 @@ static bool prof_is_on(void)
 /* What kmalloc() had served. */
 static void kfree_told(const void *p)
 {
-	if (debug_on() && debug_kfree(p))
+	if (debug_on() && debug_kfree(p, _RET_IP_))
 		return;
 	prof_free(p);
 	kfree(p);

@@ -36,6 +36,13 @@ reported()
 	is "reports" "$(reports)" 1
 }
 
+# refused_to_resize ACTION TEXT [HEAP]: and one free, or none, is refused for it
+refused_to_resize()
+{
+	reported "$@"
+	said "pyalloc: FIX heap ${3-default}: not resized"
+}
+
 # by ACTION [SIZE]: the report names the caller
 by()
 {
@@ -117,6 +124,13 @@ test_a_header_that_is_overwritten_of_the_largest_block()
 	refused_free
 }
 
+# Who allocated it cannot be told then.
+test_an_owner_that_is_overwritten()
+{
+	reported owner_overwritten 'Header overwritten' bad
+	! log | grep 'pyalloc: Allocated in' || fail "it is told who allocated it"
+}
+
 test_a_double_free()
 {
 	reported double_free 'Object already free'
@@ -140,10 +154,60 @@ test_a_double_free_without_locks()
 	refused_free
 }
 
+# It is not free before the irq_work, and must not be freed twice then.
+test_a_free_of_what_is_freed_later()
+{
+	reported nolock_and_free 'Object already free'
+	refused_free
+}
+
+test_a_free_without_locks_of_what_is_free()
+{
+	reload debug=FZPU debug_quarantine=64
+	reported free_and_nolock 'Object already free'
+	refused_free
+}
+
+test_a_double_free_of_a_large_block()
+{
+	reported double_free_large 'Object already free'
+	by 'middle|do_write' 500
+	said 'pyalloc: Freed in '
+	refused_free
+}
+
+test_a_double_free_of_a_large_block_without_locks()
+{
+	reported double_free_large_nolock 'Object already free'
+	refused_free
+}
+
 test_a_double_free_that_wipes()
 {
 	reported double_free_sensitive 'Object already free'
 	refused_free
+}
+
+test_a_wipe_of_what_is_free()
+{
+	reload debug=FZPU debug_quarantine=64
+	reported sensitive_after_free 'Object already free'
+	refused_free
+}
+
+test_a_resize_of_what_is_free()
+{
+	refused_to_resize realloc_after_free 'Object already free'
+}
+
+test_a_resize_that_fits_of_what_is_free()
+{
+	refused_to_resize realloc_after_free_fits 'Object already free'
+}
+
+test_a_resize_of_a_large_block_that_is_free()
+{
+	refused_to_resize realloc_after_free_large 'Object already free'
 }
 
 test_a_double_free_while_the_first_is_in_the_quarantine()
@@ -168,6 +232,13 @@ test_a_write_after_free_when_the_quarantine_ends()
 	marked Object 5a
 }
 
+test_a_write_after_free_when_the_heap_is_destroyed()
+{
+	reload debug=FZPU debug_quarantine=64
+	reported write_and_destroy 'Poison overwritten' bad
+	marked Object 5a
+}
+
 # What lies in a page that was a pool of another class is no header.
 test_a_pool_of_another_class_before()
 {
@@ -176,8 +247,22 @@ test_a_pool_of_another_class_before()
 
 test_a_free_of_the_inside_of_a_block()
 {
-	reported free_inside 'Invalid pointer: free of the inside of a block'
+	reported free_inside 'Invalid pointer: inside of a block'
 	by 'middle|do_write' 100
+	refused_free
+}
+
+test_a_free_that_wipes_of_the_inside_of_a_block()
+{
+	reported free_inside_sensitive 'Invalid pointer: inside of a block'
+	by 'middle|do_write' 100
+	refused_free
+}
+
+test_a_free_of_the_inside_of_a_large_block()
+{
+	reported free_inside_large 'Invalid pointer: inside of a block'
+	by 'middle|do_write' 500
 	refused_free
 }
 
@@ -218,6 +303,23 @@ test_a_free_of_a_page_s_end()
 	refused_free
 }
 
+test_a_free_of_a_private_heap_s_block_by_pyfree()
+{
+	reported free_of_heap 'Wrong heap' bad
+	by bad_pyalloc 40
+}
+
+test_a_free_of_a_private_heap_s_large_block_by_pyfree()
+{
+	reported free_large_of_heap 'Wrong heap' bad
+	by bad_pyalloc 500
+}
+
+test_a_resize_of_a_private_heap_s_block_by_pyrealloc()
+{
+	refused_to_resize realloc_of_heap 'Wrong heap' bad
+}
+
 test_a_private_heap_alone()
 {
 	reload debug=-
@@ -247,6 +349,14 @@ test_who_lives_is_told_of_ten()
 	said 'pyalloc: live: and 5 more'
 }
 
+test_who_lives_in_it_if_the_block_is_large()
+{
+	act live_large_in_heap
+	said 'pyalloc: heap bad: not destroyed, as 1 of its blocks live'
+	said 'pyalloc: live: block [0-9]+ of 500 bytes'
+	by bad_pyalloc
+}
+
 test_no_letter_but_f_looks_at_no_bytes()
 {
 	reload debug=F
@@ -272,6 +382,27 @@ test_all_sizes_with_the_quarantine()
 {
 	reload debug=FZPU debug_quarantine=16
 	silent use_all_sizes
+}
+
+# What waits for a grace period is freed when the module goes.
+test_all_ways_to_free()
+{
+	silent use_frees
+	unload_clean
+	is "reports" "$(reports)" 0
+}
+
+test_the_sizes_of_a_private_heap_s_blocks()
+{
+	silent use_sizes
+}
+
+test_heaps_that_come_and_go_with_the_quarantine()
+{
+	need_cpus 2
+	reload debug=FZPU debug_quarantine=64
+	silent use_heaps_together
+	! log | grep 'not destroyed' || fail "a block of a heap was kept from it"
 }
 
 test_resizing_up_and_down()

@@ -9,6 +9,7 @@
 #include <linux/cpu.h>
 #include <linux/debugfs.h>
 #include <linux/kmemleak.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -374,6 +375,37 @@ static int double_free_nolock(void)
 	return 0;
 }
 
+/* One that is on the list of what is freed later is not free yet, but no longer in use. */
+static int nolock_and_free(void)
+{
+	u8 *p = middle(hidden(64));
+
+	if (!p)
+		return -ENOMEM;
+	preempt_disable();
+	local_irq_disable();
+	pyfree_nolock(p);
+	pyfree(p);
+	local_irq_enable();
+	preempt_enable();
+	free_sides();
+	return 0;
+}
+
+/* Nothing must be written into it: it is looked at when it leaves the quarantine. */
+static int free_and_nolock(void)
+{
+	u8 *p = middle(hidden(64));
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	pyfree_nolock(p);
+	free_sides();
+	pyalloc_trim();
+	return 0;
+}
+
 static int free_inside(void)
 {
 	u8 *p = middle(hidden(100));
@@ -383,6 +415,99 @@ static int free_inside(void)
 	pyfree(p + 8);
 	free_blocks();
 	return 0;
+}
+
+static int free_inside_sensitive(void)
+{
+	u8 *p = middle(hidden(100));
+
+	if (!p)
+		return -ENOMEM;
+	pyfree_sensitive(p + 8);
+	free_blocks();
+	return 0;
+}
+
+static int sensitive_after_free(void)
+{
+	u8 *p = middle(hidden(64));
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	pykvfree_sensitive(p, 64);
+	free_sides();
+	pyalloc_trim();
+	return 0;
+}
+
+/* It would fit where it is. */
+static int realloc_after_free_fits(void)
+{
+	u8 *p = middle(hidden(64)), *q;
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	free_sides();
+	q = pyrealloc(p, hidden(60), GFP_KERNEL);
+	return q ? -EIO : 0;
+}
+
+/*
+ * Large enough that kmalloc() serves them, as the hooks need more
+ */
+#define LARGE	500
+
+static int double_free_large(void)
+{
+	u8 *p = middle(hidden(LARGE));
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	free_sides();
+	pyfree(p);
+	return 0;
+}
+
+static int double_free_large_nolock(void)
+{
+	u8 *p = middle(hidden(LARGE));
+
+	if (!p)
+		return -ENOMEM;
+	preempt_disable();
+	local_irq_disable();
+	pyfree_nolock(p);
+	pyfree_nolock(p);
+	local_irq_enable();
+	preempt_enable();
+	free_sides();
+	return 0;
+}
+
+static int free_inside_large(void)
+{
+	u8 *p = middle(hidden(LARGE));
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p + 8);
+	free_blocks();
+	return 0;
+}
+
+static int realloc_after_free_large(void)
+{
+	u8 *p = middle(hidden(LARGE)), *q;
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	q = pyrealloc(p, hidden(LARGE + 100), GFP_KERNEL);
+	free_sides();
+	return q ? -EIO : 0;
 }
 
 /* Its pool has no class any more. */
@@ -439,6 +564,53 @@ static int with_heap(int (*fn)(struct pyheap *heap), unsigned int flags)
 	err = fn(heap);
 	pyheap_destroy(heap);
 	return err;
+}
+
+static int free_as_default(struct pyheap *heap, size_t size)
+{
+	u8 *p = pyheap_alloc(heap, size, GFP_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	pyheap_free(heap, p);
+	return 0;
+}
+
+static int free_as_default_in(struct pyheap *heap)
+{
+	return free_as_default(heap, hidden(40));
+}
+
+static int free_of_heap(void)
+{
+	return with_heap(free_as_default_in, PYHEAP_MUST_BE_EMPTY);
+}
+
+static int free_large_as_default_in(struct pyheap *heap)
+{
+	return free_as_default(heap, hidden(LARGE));
+}
+
+static int free_large_of_heap(void)
+{
+	return with_heap(free_large_as_default_in, PYHEAP_MUST_BE_EMPTY);
+}
+
+static int realloc_as_default_in(struct pyheap *heap)
+{
+	u8 *p = pyheap_alloc(heap, hidden(40), GFP_KERNEL), *q;
+
+	if (!p)
+		return -ENOMEM;
+	q = pyrealloc(p, hidden(100), GFP_KERNEL);
+	pyheap_free(heap, p);
+	return q ? -EIO : 0;
+}
+
+static int realloc_of_heap(void)
+{
+	return with_heap(realloc_as_default_in, PYHEAP_MUST_BE_EMPTY);
 }
 
 static int overrun_in(struct pyheap *heap)
@@ -544,13 +716,51 @@ static int header_overwritten_large(void)
 	return 0;
 }
 
-static int leave_in(struct pyheap *heap)
+/* Only what says who allocated it, not the padding. */
+static int owner_in(struct pyheap *heap)
 {
-	void *p = pyheap_alloc(heap, hidden(33), GFP_KERNEL);
+	u8 *p = pyheap_alloc(heap, hidden(64), GFP_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	poke(p, -90);
+	pyheap_free(heap, p);
+	return 0;
+}
+
+static int owner_overwritten(void)
+{
+	return with_heap(owner_in, 0);
+}
+
+static int write_and_destroy_in(struct pyheap *heap)
+{
+	u8 *p = pyheap_alloc(heap, hidden(64), GFP_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	pyheap_free(heap, p);
+	poke(p, 3);
+	return 0;
+}
+
+static int write_and_destroy(void)
+{
+	return with_heap(write_and_destroy_in, PYHEAP_MUST_BE_EMPTY);
+}
+
+static int leave(struct pyheap *heap, size_t size)
+{
+	void *p = pyheap_alloc(heap, size, GFP_KERNEL);
 	int err = pyheap_destroy(heap);
 
 	pyheap_free(heap, p);
 	return err == -EBUSY ? 0 : -EIO;
+}
+
+static int leave_in(struct pyheap *heap)
+{
+	return leave(heap, hidden(33));
 }
 
 static int live_in_heap(void)
@@ -575,6 +785,16 @@ static int leave_many_in(struct pyheap *heap)
 static int live_in_heap_many(void)
 {
 	return with_heap(leave_many_in, PYHEAP_MUST_BE_EMPTY);
+}
+
+static int leave_large_in(struct pyheap *heap)
+{
+	return leave(heap, hidden(LARGE));
+}
+
+static int live_large_in_heap(void)
+{
+	return with_heap(leave_large_in, PYHEAP_MUST_BE_EMPTY);
 }
 
 /*
@@ -841,6 +1061,117 @@ static int use_again(void)
 	return err;
 }
 
+/* Every way to free, small and large. */
+struct use_item {
+	struct rcu_head rcu;
+	u8 rest[];
+};
+
+static int use_frees(void)
+{
+	static const size_t sizes[] = { 24, 100, 256, LARGE, PYALLOC_MAX };
+	unsigned int i, way;
+	int err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sizes) && !err; i++) {
+		for (way = 0; way < 8 && !err; way++) {
+			void *p = pyalloc(hidden(sizes[i]), GFP_KERNEL);
+			struct use_item *item = p;
+
+			err = use(p, sizes[i]);
+			switch (way) {
+			case 0:
+				pykvfree(p);
+				break;
+			case 1:
+				pykvfree_atomic(p);
+				break;
+			case 2:
+				pykvfree_sensitive(p, sizes[i]);
+				break;
+			case 3:
+				pyfree_sensitive(p);
+				break;
+			case 4:
+				pyfree_rcu(item, rcu);
+				break;
+			case 5:
+				pyfree_rcu_mightsleep(p);
+				break;
+			case 6:
+				pyfree_nolock(p);
+				break;
+			case 7:
+				pyfree_bulk(1, &p);
+				break;
+			}
+		}
+	}
+	return err;
+}
+
+/* What pysize() says, of any heap. */
+static int use_sizes_in(struct pyheap *heap)
+{
+	size_t size;
+	u8 *p;
+	int err = 0;
+
+	for (size = 1; size <= PYALLOC_MAX && !err; size++) {
+		p = pyheap_alloc(heap, hidden(size), GFP_KERNEL);
+		err = use(p, size);
+		if (!err && pysize(p) != size)
+			err = -EIO;
+		pyheap_free(heap, p);
+	}
+	return err;
+}
+
+static int use_sizes(void)
+{
+	return with_heap(use_sizes_in, PYHEAP_MUST_BE_EMPTY);
+}
+
+/* A heap comes, is used, and goes; others', and what waits of them, must not matter. */
+static int use_heap_once(const char *name)
+{
+	static const size_t sizes[] = { 40, 100, LARGE };
+	struct pyheap *heap = pyheap_create(name, PYHEAP_DEBUG | PYHEAP_MUST_BE_EMPTY);
+	unsigned int i;
+
+	if (IS_ERR(heap))
+		return PTR_ERR(heap);
+	for (i = 0; i < 60; i++)
+		pyheap_free(heap, pyheap_alloc(heap, sizes[i % ARRAY_SIZE(sizes)],
+					       GFP_KERNEL));
+	return pyheap_destroy(heap);
+}
+
+static int use_heaps(void *unused)
+{
+	int err = 0;
+
+	while (!kthread_should_stop()) {
+		if (!err)
+			err = use_heap_once("other");
+		cond_resched();
+	}
+	return err;
+}
+
+static int use_heaps_together(void)
+{
+	struct task_struct *other = kthread_run(use_heaps, NULL, "bad_pyalloc");
+	unsigned int i;
+	int err = 0;
+
+	if (IS_ERR(other))
+		return PTR_ERR(other);
+	for (i = 0; i < 200 && !err; i++)
+		err = use_heap_once("bad");
+	return kthread_stop(other) ?: err;
+}
+
 /*
  * A page is a pool of one class, of another, and of the first again; each time all of it is
  * written, and what the first left may look like blocks that were freed.
@@ -907,6 +1238,24 @@ static const struct {
 	ACTION(header_overwritten_large),
 	ACTION(live_in_heap),
 	ACTION(live_in_heap_many),
+	ACTION(live_large_in_heap),
+	ACTION(nolock_and_free),
+	ACTION(free_and_nolock),
+	ACTION(free_inside_sensitive),
+	ACTION(sensitive_after_free),
+	ACTION(realloc_after_free_fits),
+	ACTION(double_free_large),
+	ACTION(double_free_large_nolock),
+	ACTION(free_inside_large),
+	ACTION(realloc_after_free_large),
+	ACTION(free_of_heap),
+	ACTION(free_large_of_heap),
+	ACTION(realloc_of_heap),
+	ACTION(owner_overwritten),
+	ACTION(write_and_destroy),
+	ACTION(use_frees),
+	ACTION(use_sizes),
+	ACTION(use_heaps_together),
 	ACTION(lose),
 	ACTION(lose_constant),
 	ACTION(lose_large),
