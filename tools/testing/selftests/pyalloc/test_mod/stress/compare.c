@@ -145,6 +145,9 @@ static struct difference anything_differs(void)
 	count_items(NULL, count);
 	shared_count(count);
 	walk_checked(pyheap_default());
+	/* Debug hooks put blocks into those of other classes. */
+	if (pyheap_default()->flags & PYHEAP_DEBUG)
+		return (struct difference){};
 	return classes_differ(count);
 }
 

@@ -114,7 +114,9 @@ void item_new(struct actor *a, struct item *item, u32 size)
 		complain(a, item, "not what size 0 gives");
 	if (ZERO_OR_NULL_PTR(item->p))
 		return;
-	item->pooled = in_arena(item->p);
+	/* With debug hooks, what is behind @size is not the caller's, as with kmalloc(). */
+	item->pooled = in_arena(item->p) &&
+		       !(py_arena_of(item->p)->heap->flags & PYHEAP_DEBUG);
 	item->class = PYALLOC_CLASS(size);
 	if ((unsigned long)item->p & (PYALLOC_ALIGN - 1) ||
 	    (item->pooled && (unsigned long)item->p & ((size & -size) - 1)))
