@@ -393,6 +393,8 @@ void py_arenas_fail(bool fail)
 {
 	py_fail.probability = fail ? 100 : 0;
 	atomic_set(&py_fail.times, fail ? -1 : 1);
+	if (!fail)
+		msleep(150);	/* nobody asks for one so soon after a refusal */
 }
 
 void py_take_pages(struct list_head *list, unsigned int n)
