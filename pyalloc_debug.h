@@ -705,7 +705,8 @@ static void debug_finish(struct pyheap *heap, struct py_debug *h, unsigned long 
 	h->sum = debug_sum(h);
 	debug_trace(heap, h, "free", ip);
 	prof_free(p);
-	trace_pyalloc_free(ip, p);
+	if (!large)		/* it takes the heap from the arena */
+		trace_pyalloc_free(ip, p);
 	if (debug_flags & DEBUG_FILL)
 		memset(p, PY_DEBUG_DEAD, h->size);
 	else if (want_init_on_free())
