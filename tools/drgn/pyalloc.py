@@ -109,7 +109,7 @@ class Pool:
         self.class_, self.owner, self.remote, pool = (
             header[field][index] for field in ("class", "owner", "remote", "pool"))
         self.free, self.carved = pool["free"], pool["carved"]
-        known = self.class_ < len(py.blocks)
+        known = py.blocks[self.class_] > 0
         if not known and self.class_ not in NO_BLOCK:
             py.complain(f"pool {self.base:#x} is corrupt: class {self.class_}")
         self.size = (self.class_ + 1) * ALIGN if known else 0

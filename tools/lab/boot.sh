@@ -43,9 +43,11 @@ make_initramfs()
 		mkdir -p "$stage/$(dirname "${add#*:}")"
 		cp -rL "${add%%:*}" "$stage/${add#*:}"
 	done
-	# Of no use in a guest: objects; and mostly what modules have for debuggers, with which
-	# insmod takes 1.5 instead of 0.2 s where CPUs are emulated.
-	find "$stage" -name '*.o' -delete
+	# Of no use in a guest: what a build leaves behind, each file of which takes kernels
+	# that look for bugs up to a tenth of a second to unpack; and mostly what modules have
+	# for debuggers, with which insmod takes 1.5 instead of 0.2 s where CPUs are emulated.
+	find "$stage" \( -name '*.o' -o -name '.*.cmd' -o -name '*.mod' -o -name '*.mod.c' -o \
+		-name modules.order -o -name Module.symvers \) -delete
 	[ "$strip" = no ] || find "$stage" -name '*.ko' -exec strip --strip-debug {} +
 	(cd "$stage" && find . -print0 | cpio -0 -o -H newc --quiet) >"$file"
 	rm -rf "$stage"

@@ -117,11 +117,12 @@ test_a_header_that_is_overwritten()
 	said 'pyalloc: FIX heap bad: not freed'
 }
 
-# It is kmalloc()'s, but where that began is not known any more.
+# It is told again when the heap goes.
 test_a_header_that_is_overwritten_of_the_largest_block()
 {
-	reported header_overwritten_large '(Header overwritten|Invalid pointer: .* header is overwritten)'
-	refused_free
+	act header_overwritten_large
+	said 'pyalloc: BUG heap bad: Header overwritten'
+	said 'pyalloc: FIX heap bad: not freed'
 }
 
 # Who allocated it cannot be told then.

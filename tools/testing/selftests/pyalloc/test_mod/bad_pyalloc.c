@@ -703,17 +703,22 @@ static int header_overwritten(void)
 }
 
 /* One that kmalloc() has served. */
-static int header_overwritten_large(void)
+static int header_of_large_in(struct pyheap *heap)
 {
-	u8 *p = pyalloc(hidden(500), GFP_KERNEL);
+	u8 *p = pyheap_alloc(heap, hidden(LARGE), GFP_KERNEL);
 	unsigned int i;
 
 	if (!p)
 		return -ENOMEM;
 	for (i = 8; i < 80; i++)
 		poke(p, -(long)i);
-	pyfree(p);
+	pyheap_free(heap, p);
 	return 0;
+}
+
+static int header_overwritten_large(void)
+{
+	return with_heap(header_of_large_in, 0);
 }
 
 /* Only what says who allocated it, not the padding. */
