@@ -239,7 +239,8 @@ static void chain_longer_than_the_pool_is_refused(struct kunit *test)
 			s->met &= py_chain_count(py_chain_of(block[0])) == n;
 		}
 		py_spoilt_end(test, s);
-		KUNIT_EXPECT_EQ(test, py_in_use_all(&s->stats), 0);
+		if (s->met)
+			KUNIT_EXPECT_EQ(test, py_in_use_all(&s->stats), 0);
 	}
 }
 
@@ -306,7 +307,8 @@ static void chain_for_an_unused_pool_is_refused(struct kunit *test)
 			py_spoilt_free(s, NULL, 0, fill);
 		}
 		py_spoilt_end(test, s);
-		KUNIT_EXPECT_EQ(test, py_in_use_all(&s->stats), 0);
+		if (s->met)
+			KUNIT_EXPECT_EQ(test, py_in_use_all(&s->stats), 0);
 	}
 }
 #endif
