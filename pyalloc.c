@@ -2404,6 +2404,7 @@ void *__pyalloc_node(size_t size, gfp_t gfp, int node)
 EXPORT_SYMBOL_GPL(__pyalloc_node);
 
 #include "pyalloc_bulk.h"
+#include "pyalloc_nolock.h"
 #include "pyalloc_family.h"
 #include "pyalloc_reaper.h"
 #include "pyalloc_debugfs.h"

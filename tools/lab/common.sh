@@ -7,6 +7,10 @@
 CACHE=${PYALLOC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pyalloc}
 JOBS=$(nproc)
 
+# Debian's own kernels; kernels.sh has what each stands for.
+# shellcheck disable=SC2034 # for who includes this
+STOCK="6.1 6.12 6.12-rt 7.x 7.x-rt"
+
 # What a "make check" was called with is not meant for the kernels' makefiles.
 unset MAKEFLAGS MAKEOVERRIDES MFLAGS
 

@@ -4,8 +4,6 @@
 # Getting kernels: Debian's own images, headers and sources into the cache, and
 # User-Mode Linux built from source. Nothing here changes the machine's own apt.
 
-STOCK="6.1 6.12 6.12-rt 7.x 7.x-rt"
-
 # kernel_field KERNEL FIELD: the one table of what a name stands for
 kernel_field()
 {

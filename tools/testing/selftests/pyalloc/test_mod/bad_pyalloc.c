@@ -683,37 +683,34 @@ static int resize_in_wrong_heap(void)
 	return with_heap(resize_to, 0);
 }
 
-/* So far below that it is not the padding. */
-static int header_in(struct pyheap *heap)
+/* @n bytes below a block of @size; so far that it is not the padding. */
+static int header_in(struct pyheap *heap, size_t size, long n)
 {
-	u8 *p = pyheap_alloc(heap, hidden(64), GFP_KERNEL);
-	unsigned int i;
+	u8 *p = pyheap_alloc(heap, hidden(size), GFP_KERNEL);
+	long i;
 
 	if (!p)
 		return -ENOMEM;
-	for (i = 8; i < 128; i++)
-		poke(p, -(long)i);
+	for (i = 8; i < n; i++)
+		poke(p, -i);
 	pyheap_free(heap, p);
 	return 0;
 }
 
+static int header_of_small_in(struct pyheap *heap)
+{
+	return header_in(heap, 64, 128);
+}
+
 static int header_overwritten(void)
 {
-	return with_heap(header_in, 0);
+	return with_heap(header_of_small_in, 0);
 }
 
 /* One that kmalloc() has served. */
 static int header_of_large_in(struct pyheap *heap)
 {
-	u8 *p = pyheap_alloc(heap, hidden(LARGE), GFP_KERNEL);
-	unsigned int i;
-
-	if (!p)
-		return -ENOMEM;
-	for (i = 8; i < 80; i++)
-		poke(p, -(long)i);
-	pyheap_free(heap, p);
-	return 0;
+	return header_in(heap, LARGE, 80);
 }
 
 static int header_overwritten_large(void)

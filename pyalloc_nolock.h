@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pyalloc: blocks in any context, NMI too.
+ *
+ * A part of pyalloc.c, and included there alone; see pyalloc_debugfs.h.
+ */
+
+/* ---- In any context ---------------------------------------------------------- */
+
+/* A block out of this CPU's current pool, if it has one. */
+static void *alloc_here(unsigned int class)
+{
+	struct py_pool *pool;
+	void *block = NULL;
+	struct py_cpu *c;
+
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	if (busy_trylock(c)) {
+		pool = c->heap.cur[class];
+		if (!pool->free && !pool_exhausted(pool, class))
+			pool_carve(c, &c->heap, pool, class);
+		block = pool->free;
+		if (block) {
+			pool->free = get_next(c, block);
+			pool->left++;
+		}
+		busy_unlock(c);
+	}
+	preempt_enable();
+	return block;
+}
+
+/**
+ * pyalloc_nolock() - allocate memory in any context
+ * @size: bytes wanted
+ * @gfp: __GFP_ZERO, __GFP_ACCOUNT or 0
+ *
+ * The peer of kmalloc_nolock(): takes no lock and asks nobody for memory. What is not
+ * on this CPU is kmalloc_nolock()'s where the kernel has that. kmemleak does not
+ * know of it. For pyfree_nolock() or pyfree().
+ *
+ * Context: Any, NMI too.
+ * Return: The memory; ZERO_SIZE_PTR if @size is 0; NULL more often than pyalloc(),
+ * and always above PYALLOC_MAX on kernels without kmalloc_nolock().
+ */
+void *pyalloc_nolock(size_t size, gfp_t gfp)
+{
+	void *block = NULL;
+
+	if (!size)
+		return ZERO_SIZE_PTR;
+	if (size <= PYALLOC_MAX && !(gfp & PY_GFP_KMALLOC)) {
+		block = alloc_here(PYALLOC_CLASS(size));
+		if (block) {
+			block = block_init_nolock(block, PYALLOC_CLASS(size),
+						  size, gfp);
+			prof_alloc(_RET_IP_, block, size,
+				   py_class_size(PYALLOC_CLASS(size)));
+			trace_pyalloc_alloc(_RET_IP_, block, size,
+					    py_class_size(PYALLOC_CLASS(size)),
+					    gfp);
+			return block;
+		}
+	}
+	count_fall(&py_default, size, PY_FALL_NOLOCK);
+	block = py_kmalloc_nolock(size, gfp);
+	tell_fall(_RET_IP_, block, size, gfp, PY_FALL_NOLOCK);
+	return block;
+}
+EXPORT_SYMBOL_GPL(pyalloc_nolock);
+
+/* On the CPU of the list, or when that is dead. */
+static void free_later(struct py_cpu *c)
+{
+	struct llist_node *list = llist_del_all(&c->later), *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		if (debug_on())
+			debug_unpark(list);
+		pyfree(list);
+	}
+}
+
+static void later_kick(struct irq_work *work)
+{
+	free_later(container_of(work, struct py_cpu, later_kick));
+}
+
+/**
+ * pyfree_nolock() - free memory in any context
+ * @p: what pyalloc() or one of its kin returned, or kmalloc(), or NULL
+ *
+ * The peer of kfree_nolock(). A block goes to a list of this CPU, from where it comes
+ * home within a second; what is kmalloc()'s, or must be wiped, is freed by an
+ * irq_work.
+ *
+ * Context: Any, NMI too.
+ */
+void pyfree_nolock(const void *p)
+{
+	bool done = false, sane = true;
+	struct py_cpu *c;
+
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	preempt_disable();
+	c = this_cpu_ptr(&py_cpu);
+	if (!extra_on_free() && py_map_has(p) &&
+	    READ_ONCE(py_arena_of(p)->class[py_index_of(p)]) <
+	    PYALLOC_NR_CLASSES) {
+		done = true;
+		sane = nested_push(c, (void *)p);
+	}
+	if (!done && debug_on() && !debug_park(p))
+		done = true;
+	if (!done && llist_add((struct llist_node *)p, &c->later))
+		irq_work_queue(&c->later_kick);
+	preempt_enable();
+	if (unlikely(!sane))
+		bad_free(&py_default, "double free");
+}
+EXPORT_SYMBOL_GPL(pyfree_nolock);
