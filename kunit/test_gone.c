@@ -70,6 +70,7 @@ static void empty_arena_with_gone_pages_is_not_kept(struct kunit *test)
  * the last of them from one of those pages.
  */
 #define PY_FOREIGN_TRIES	50000
+#define PY_LARGE_PIECES		1024
 
 struct py_foreign {
 	struct py_arena *arena;
@@ -210,6 +211,33 @@ static void arena_may_go_while_kmalloc_uses_its_gone_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
 	KUNIT_EXPECT_TRUE(test, py_holds(f.p, 64, 14));
 	KUNIT_EXPECT_EQ(test, pysize(f.p), ksize(f.p));
+	py_foreign_end(test, &f);
+}
+
+/* As large as an arena: the largest that could be made of what it gave back. */
+static void gone_page_is_not_given_back_with_its_arena(struct kunit *test)
+{
+	struct page *page, *next;
+	struct py_foreign f;
+	unsigned int i;
+	LIST_HEAD(pages);
+
+	py_foreign_begin(test, &f);
+	pyfree(f.pin);
+	f.pin = NULL;
+	pyalloc_trim();
+	for (i = 0; i < PY_LARGE_PIECES; i++) {
+		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
+				   PY_ARENA_ORDER);
+		if (!page)
+			break;
+		list_add(&page->lru, &pages);
+		KUNIT_EXPECT_PTR_NE(test, page_address(page), (void *)f.arena);
+	}
+	list_for_each_entry_safe(page, next, &pages, lru) {
+		list_del(&page->lru);
+		__free_pages(page, PY_ARENA_ORDER);
+	}
 	py_foreign_end(test, &f);
 }
 
@@ -711,6 +739,7 @@ static struct kunit_case py_gone_cases[] = {
 	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_can_be_freed_without_locks),
 	KUNIT_CASE(block_of_kmalloc_in_a_gone_page_can_grow),
 	KUNIT_CASE(arena_may_go_while_kmalloc_uses_its_gone_page),
+	KUNIT_CASE(gone_page_is_not_given_back_with_its_arena),
 #ifndef CONFIG_KASAN	/* keeps kmalloc() from using that page again so soon */
 	KUNIT_CASE(released_arena_is_forgotten),
 #endif

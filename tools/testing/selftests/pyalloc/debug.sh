@@ -406,6 +406,12 @@ test_heaps_that_come_and_go_with_the_quarantine()
 	! log | grep 'not destroyed' || fail "a block of a heap was kept from it"
 }
 
+test_a_limit_that_is_reached_while_all_is_in_the_quarantine()
+{
+	reload debug=FZPU debug_quarantine=1024
+	silent use_up_to_limit
+}
+
 test_resizing_up_and_down()
 {
 	silent use_resized

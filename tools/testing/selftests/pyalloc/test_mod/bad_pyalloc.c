@@ -1174,26 +1174,77 @@ static int use_heaps_together(void)
 	return kthread_stop(other) ?: err;
 }
 
+/* How many blocks of @size bytes has the heap room for? Frees them. Negative: an error. */
+static int use_heap_up(struct pyheap *heap, size_t size)
+{
+	static u8 *some[10000];
+	int n, err = 0;
+
+	for (n = 0; n < ARRAY_SIZE(some); n++) {
+		some[n] = pyheap_alloc(heap, hidden(size), GFP_KERNEL);
+		if (!some[n])
+			break;
+		err = err ?: use(some[n], size);
+	}
+	err = err ?: n;
+	while (n--)
+		pyheap_free(heap, some[n]);
+	return err;
+}
+
+/* What was freed, and waits, must not be what a heap is full of. */
+static int use_up_to_limit(void)
+{
+	static const size_t sizes[] = { 40, LARGE, 300, LARGE };
+	struct pyheap *heap = pyheap_create("bad", PYHEAP_DEBUG | PYHEAP_MUST_BE_EMPTY);
+	unsigned int i;
+	int n, again;
+
+	if (IS_ERR(heap))
+		return PTR_ERR(heap);
+	pyheap_set_limit(heap, 16 * PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		n = use_heap_up(heap, sizes[i]);
+		again = use_heap_up(heap, sizes[i]);
+		if (n < 16 * PAGE_SIZE / 2048 || again != n) {
+			pr_info("%zu bytes: %d blocks, then %d\n", sizes[i], n, again);
+			pyheap_destroy(heap);
+			return -ENOSPC;
+		}
+	}
+	return pyheap_destroy(heap);
+}
+
+/* Writes all of @n blocks of @size bytes, and frees them; or the fewer that there is room for. */
+static int use_many(unsigned int n, size_t size)
+{
+	static u8 *some[1000];
+	unsigned int i;
+	int err = 0;
+
+	n = min_t(unsigned int, n, ARRAY_SIZE(some));
+	for (i = 0; i < n; i++) {
+		some[i] = pyalloc(size, GFP_KERNEL);
+		err = err ?: use(some[i], size);
+	}
+	while (n--)
+		pyfree(some[n]);
+	return err;
+}
+
 /*
- * A page is a pool of one class, of another, and of the first again; each time all of it is
- * written, and what the first left may look like blocks that were freed.
+ * Pages are pools of one class, of others, and of the first again. The others write a half
+ * of each: of what the first left there, some looks like a block that was freed and was
+ * written since.
  */
 static int use_other_class(void)
 {
-	static const size_t sizes[] = { 24, 72, 24, 72, 8, 24 };
-	static u8 *some[400];
-	unsigned int i, n;
-	int err = 0;
+	int err = use_many(UINT_MAX, 24);
+	size_t size;
 
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		for (n = 0; n < ARRAY_SIZE(some); n++) {
-			some[n] = pyalloc(hidden(sizes[i]), GFP_KERNEL);
-			err = err ?: use(some[n], sizes[i]);
-		}
-		while (n--)
-			pyfree(some[n]);
-	}
-	return err;
+	for (size = 72; size <= 320; size += 8)
+		err = err ?: use_many(PAGE_SIZE / (size + 88) / 2, size);
+	return err ?: use_many(UINT_MAX, 24);
 }
 
 #define ACTION(name)	{ #name, name }
@@ -1272,6 +1323,7 @@ static const struct {
 	ACTION(use_huge),
 	ACTION(use_again),
 	ACTION(use_other_class),
+	ACTION(use_up_to_limit),
 };
 
 static ssize_t do_write(struct file *file, const char __user *buf, size_t count,

@@ -13,6 +13,8 @@
  *                          cgroup with "account"; with "kmalloc", by that
  *   pairs CPU COUNT        allocate as many blocks of 40 and of 48 bytes, in turn,
  *                          each size at a call site of its own, the latter zeroed
+ *   paths CPU COUNT        allocate as many blocks of 40 or 48 bytes, each by a call
+ *                          path of its own
  *   resize CPU SIZE COUNT  resize the youngest COUNT of them
  *   free CPU COUNT         free the youngest COUNT of them on that CPU
  *   thin CPU N             free all but every Nth there
@@ -203,6 +205,42 @@ static noinline bool fill_40(struct block *block)
 static noinline bool fill_48(struct block *block)
 {
 	return block_fill(block, 48, GFP_KERNEL | __GFP_ZERO);
+}
+
+static noinline bool path_40(struct block *block, u32 way);
+static noinline bool path_48(struct block *block, u32 way);
+
+/* A call path of its own for each @way: each of its bits is a call. */
+static bool path(struct block *block, u32 way)
+{
+	return way & 1 ? path_40(block, way) : path_48(block, way);
+}
+
+static noinline bool path_40(struct block *block, u32 way)
+{
+	bool ok = way == 1 ? fill_40(block) : path(block, way >> 1);
+
+	barrier();	/* a tail call would leave no frame */
+	return ok;
+}
+
+static noinline bool path_48(struct block *block, u32 way)
+{
+	bool ok = way == 2 ? fill_48(block) : path(block, way >> 1);
+
+	barrier();
+	return ok;
+}
+
+static long do_paths(void *arg)
+{
+	struct job *job = arg;
+	u32 way;
+
+	for (way = 1; way <= job->count; way++, nr_held++)
+		if (!path(&held[nr_held], way))
+			return -ENOMEM;
+	return 0;
 }
 
 static long do_pairs(void *arg)
@@ -1025,6 +1063,9 @@ static long command(const char *line)
 	if (sscanf(line, "pairs %u %u", &cpu, &job.count) == 2)
 		return job.count > (HELD_MAX - nr_held) / 2 ? -ENOSPC :
 			on_cpu(cpu, do_pairs, &job);
+	if (sscanf(line, "paths %u %u", &cpu, &job.count) == 2)
+		return job.count > HELD_MAX - nr_held ? -ENOSPC :
+			on_cpu(cpu, do_paths, &job);
 	if (sscanf(line, "resize %u %u %u", &cpu, &job.size, &job.count) == 3)
 		return job.count > nr_held || !job.size ? -ERANGE :
 			on_cpu(cpu, do_resize, &job);
