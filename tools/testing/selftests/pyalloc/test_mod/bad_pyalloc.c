@@ -1215,36 +1215,49 @@ static int use_up_to_limit(void)
 	return pyheap_destroy(heap);
 }
 
-/* Writes all of @n blocks of @size bytes, and frees them; or the fewer that there is room for. */
-static int use_many(unsigned int n, size_t size)
+/* Blocks that are in use at the same time. */
+struct many {
+	u8 *p[1000];
+	unsigned int n;
+};
+
+/* @n more of @size bytes; all of each is written. */
+static int use_more(struct many *many, unsigned int n, size_t size)
 {
-	static u8 *some[1000];
-	unsigned int i;
 	int err = 0;
 
-	n = min_t(unsigned int, n, ARRAY_SIZE(some));
-	for (i = 0; i < n; i++) {
-		some[i] = pyalloc(size, GFP_KERNEL);
-		err = err ?: use(some[i], size);
+	for (; n && many->n < ARRAY_SIZE(many->p); n--) {
+		many->p[many->n] = pyalloc(hidden(size), GFP_KERNEL);
+		err = err ?: use(many->p[many->n++], size);
 	}
-	while (n--)
-		pyfree(some[n]);
 	return err;
 }
 
+static void free_many(struct many *many)
+{
+	while (many->n)
+		pyfree(many->p[--many->n]);
+}
+
 /*
- * Pages are pools of one class, of others, and of the first again. The others write a half
- * of each: of what the first left there, some looks like a block that was freed and was
+ * Pools are of one class, of others, and of the first again. The others write a half of
+ * each: of what the first left there, some looks like a block that was freed and was
  * written since.
  */
 static int use_other_class(void)
 {
-	int err = use_many(UINT_MAX, 24);
+	static struct many many;
 	size_t size;
+	int err;
 
+	err = use_more(&many, UINT_MAX, 24);
+	free_many(&many);
 	for (size = 72; size <= 320; size += 8)
-		err = err ?: use_many(PAGE_SIZE / (size + 88) / 2, size);
-	return err ?: use_many(UINT_MAX, 24);
+		err = err ?: use_more(&many, PAGE_SIZE / (size + 88) / 2, size);
+	free_many(&many);
+	err = err ?: use_more(&many, UINT_MAX, 24);
+	free_many(&many);
+	return err;
 }
 
 #define ACTION(name)	{ #name, name }
