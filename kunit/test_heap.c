@@ -156,20 +156,20 @@ static void live_blocks_go_with_it(struct kunit *test)
 	struct py_own *own = py_own(test, 0);
 	unsigned int size;
 
-	for (size = 8; size <= 4096; size += 40)
+	for (size = 8; size <= 4096; size += 80)
 		py_get_many_of(test, own, 200, size);
 	KUNIT_EXPECT_GT(test, py_look(own)->arenas, 1);
 	KUNIT_EXPECT_GT(test, own->stats.large, 1000);
 	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
 }
 
-/* What does not come back from 100 heaps of 4 MiB would be seen. */
+/* What does not come back from 40 heaps of 2 MiB would be seen. */
 static void nothing_is_left_of_many(struct kunit *test)
 {
 	unsigned long before = 0, after;
 	unsigned int round;
 
-	for (round = 0; round < 100; round++) {
+	for (round = 0; round < 40; round++) {
 		struct py_own *own = py_own(test, 0);
 		void **block = py_get_many_of(test, own, 4000, 512);
 
