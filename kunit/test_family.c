@@ -328,24 +328,39 @@ static bool py_all_freed(struct kunit *test)
 	return false;
 }
 
-/* It counts as in use while a reader may look: longer than the reaper takes. */
+struct py_rcu_reader {
+	bool begun, end;
+};
+
+static void py_rcu_reader_run(void *arg)
+{
+	struct py_rcu_reader *reader = arg;
+
+	rcu_read_lock();
+	WRITE_ONCE(reader->begun, true);
+	while (!READ_ONCE(reader->end))
+		cpu_relax();
+	rcu_read_unlock();
+}
+
+/* It is in use while a reader may look: who frees it can run meanwhile. */
 static void rcu_free_waits_for_readers(struct kunit *test)
 {
+	unsigned int other = py_other_cpu(test);
 	struct py_item *p = pyalloc_obj(*p);
-	unsigned int i, freed = 0;
-	struct py_pool *pool;
+	struct py_rcu_reader reader = {};
+	struct py_worker worker;
 
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	pool = py_pool_of(p);
-	rcu_read_lock();
+	KUNIT_ASSERT_TRUE(test, py_worker_start(&worker, other, py_rcu_reader_run,
+						&reader));
+	while (!READ_ONCE(reader.begun))
+		cpu_relax();
 	pyfree_rcu(p, rcu);
-	for (i = 0; i < 700; i++) {
-		mdelay(1);
-		freed += READ_ONCE(pool->left) !=
-			 (READ_ONCE(pool->state) == PY_POOL_CURRENT ? 2 : 1);
-	}
-	rcu_read_unlock();
-	KUNIT_EXPECT_EQ(test, freed, 0);
+	msleep(500);
+	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 1);
+	WRITE_ONCE(reader.end, true);
+	py_worker_finish(&worker);
 	KUNIT_EXPECT_TRUE(test, py_all_freed(test));
 }
 
