@@ -83,6 +83,18 @@ u64 py_in_use_all(const struct pyheap_stats *s)
 	return n;
 }
 
+bool py_all_freed(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100; i++) {
+		if (!py_in_use_all(py_walk(test)))
+			return true;
+		msleep(20);
+	}
+	return false;
+}
+
 /* Blocks that the reaper moves while one looks may be missed in transit. */
 bool py_in_use_is(struct kunit *test, u64 n)
 {

@@ -49,6 +49,8 @@ void py_test_exit(struct kunit *test);
 const struct pyheap_stats *py_walk(struct kunit *test);
 u64 py_in_use(const struct pyheap_stats *s, unsigned int class);
 u64 py_in_use_all(const struct pyheap_stats *s);
+/* Or will be: one on its way counts as in use between the one list and the other. */
+bool py_all_freed(struct kunit *test);
 bool py_in_use_is(struct kunit *test, u64 n);
 u64 py_transit_all(const struct pyheap_stats *s);
 u64 py_pools_all(const struct pyheap_stats *s);
