@@ -159,7 +159,7 @@ test_all_cpus_but_one_go_and_come_back()
 }
 
 # A kernel built to find bugs does a tenth of what others do in that time: of so few blocks
-# none may be under way when a CPU goes.
+# none may be under way when a CPU goes, so it has three times as long.
 test_stress_while_cpus_come_and_go()
 {
 	can_hotplug
@@ -169,8 +169,7 @@ test_stress_while_cpus_come_and_go()
 		all_online
 		[ "$(ledger 'remote batches forwarded')" -eq 0 ] || break
 	done
-	[ "$(ledger 'blocks in remote batches')" -lt 100000 ] ||
-		holds "batches forwarded" "$(ledger 'remote batches forwarded')" -gt 0
+	holds "batches forwarded" "$(ledger 'remote batches forwarded')" -gt 0
 	load "$TEST_PYALLOC"
 }
 
