@@ -83,18 +83,6 @@ u64 py_in_use_all(const struct pyheap_stats *s)
 	return n;
 }
 
-bool py_all_freed(struct kunit *test)
-{
-	unsigned int i;
-
-	for (i = 0; i < 100; i++) {
-		if (!py_in_use_all(py_walk(test)))
-			return true;
-		msleep(20);
-	}
-	return false;
-}
-
 /* Blocks that the reaper moves while one looks may be missed in transit. */
 bool py_in_use_is(struct kunit *test, u64 n)
 {
@@ -409,25 +397,25 @@ void py_arenas_fail(bool fail)
 		msleep(150);	/* nobody asks for one so soon after a refusal */
 }
 
-void py_take_pages(struct list_head *list, unsigned int n)
+void py_take_pages(struct list_head *list, unsigned int n, unsigned int order)
 {
 	struct page *page;
 
 	while (n--) {
-		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN, order);
 		if (!page)
 			return;
 		list_add(&page->lru, list);
 	}
 }
 
-void py_return_pages(struct list_head *list)
+void py_return_pages(struct list_head *list, unsigned int order)
 {
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, list, lru) {
 		list_del(&page->lru);
-		__free_page(page);
+		__free_pages(page, order);
 	}
 }
 

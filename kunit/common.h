@@ -49,8 +49,6 @@ void py_test_exit(struct kunit *test);
 const struct pyheap_stats *py_walk(struct kunit *test);
 u64 py_in_use(const struct pyheap_stats *s, unsigned int class);
 u64 py_in_use_all(const struct pyheap_stats *s);
-/* Or will be: one on its way counts as in use between the one list and the other. */
-bool py_all_freed(struct kunit *test);
 bool py_in_use_is(struct kunit *test, u64 n);
 u64 py_transit_all(const struct pyheap_stats *s);
 u64 py_pools_all(const struct pyheap_stats *s);
@@ -110,8 +108,8 @@ void **py_get_arenas(struct kunit *test, unsigned int n);
 void py_put_arena(void **block, unsigned int i);
 
 void py_arenas_fail(bool fail);
-void py_take_pages(struct list_head *list, unsigned int n);
-void py_return_pages(struct list_head *list);
+void py_take_pages(struct list_head *list, unsigned int n, unsigned int order);
+void py_return_pages(struct list_head *list, unsigned int order);
 long py_slab_pages(void);
 
 #endif /* PYALLOC_KUNIT_COMMON_H */

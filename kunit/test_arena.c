@@ -515,9 +515,9 @@ static void memory_pressure_releases_the_kept_arena(struct kunit *test)
 	pyfree(p);
 	msleep(PY_ONE_SECOND);
 	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 1);
-	py_take_pages(&list, UINT_MAX);
+	py_take_pages(&list, UINT_MAX, 0);
 	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 0);
-	py_return_pages(&list);
+	py_return_pages(&list, 0);
 }
 
 static struct kunit_case py_arena_cases[] = {

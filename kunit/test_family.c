@@ -316,6 +316,18 @@ static void copies_that_there_is_no_memory_for(struct kunit *test)
 	vfree(src);
 }
 
+static bool py_all_freed(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100; i++) {
+		if (!py_in_use_all(py_walk(test)))
+			return true;
+		msleep(20);
+	}
+	return false;
+}
+
 struct py_rcu_reader {
 	bool begun, end;
 };

@@ -217,27 +217,18 @@ static void arena_may_go_while_kmalloc_uses_its_gone_page(struct kunit *test)
 /* As large as an arena: the largest that could be made of what it gave back. */
 static void gone_page_is_not_given_back_with_its_arena(struct kunit *test)
 {
-	struct page *page, *next;
 	struct py_foreign f;
-	unsigned int i;
+	struct page *page;
 	LIST_HEAD(pages);
 
 	py_foreign_begin(test, &f);
 	pyfree(f.pin);
 	f.pin = NULL;
 	pyalloc_trim();
-	for (i = 0; i < PY_LARGE_PIECES; i++) {
-		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
-				   PY_ARENA_ORDER);
-		if (!page)
-			break;
-		list_add(&page->lru, &pages);
+	py_take_pages(&pages, PY_LARGE_PIECES, PY_ARENA_ORDER);
+	list_for_each_entry(page, &pages, lru)
 		KUNIT_EXPECT_PTR_NE(test, page_address(page), (void *)f.arena);
-	}
-	list_for_each_entry_safe(page, next, &pages, lru) {
-		list_del(&page->lru);
-		__free_pages(page, PY_ARENA_ORDER);
-	}
+	py_return_pages(&pages, PY_ARENA_ORDER);
 	py_foreign_end(test, &f);
 }
 
@@ -335,11 +326,11 @@ static void py_again_begin(struct kunit *test, struct py_again *a,
 	a->pin = py_get(8, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, a->pin);
 	a->arena = py_arena_of(a->pin);
-	py_take_pages(&pages, PY_SMALL_PIECES);
+	py_take_pages(&pages, PY_SMALL_PIECES, 0);
 	a->gone = pyalloc_trim();
 	for (i = 0; i < a->n; i++)
 		a->block[i] = py_get(PYALLOC_MAX, GFP_KERNEL);
-	py_return_pages(&pages);
+	py_return_pages(&pages, 0);
 	for (i = 0; i < a->n; i++)
 		KUNIT_ASSERT_NOT_NULL(test, a->block[i]);
 	a->again = py_pages_again(test) - before;
@@ -508,7 +499,7 @@ static void pages_of_others_are_not_kept(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	pyalloc_trim();
 	/* All that the arena gave away, too; and then back what others had. */
-	py_take_pages(&pages, PY_SMALL_PIECES);
+	py_take_pages(&pages, PY_SMALL_PIECES, 0);
 	list_for_each_entry_safe(page, next, &pages, lru) {
 		if (py_arena_of(page_address(page)) == py_arena_of(p))
 			continue;
@@ -522,7 +513,7 @@ static void pages_of_others_are_not_kept(struct kunit *test)
 	q = py_get(PYALLOC_MAX, GFP_KERNEL);
 	for (i = 0; i < n; i++)
 		used += !!page_count(other[i]);
-	py_return_pages(&pages);
+	py_return_pages(&pages, 0);
 	KUNIT_EXPECT_EQ(test, n, ARRAY_SIZE(other));
 	KUNIT_EXPECT_LT(test, used, PY_REFILL / 2);
 	KUNIT_EXPECT_EQ(test, py_pages_again(test), 0);
@@ -663,12 +654,12 @@ static void pages_come_again_on_two_cpus(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, tide);
 	tide[0].trims = true;
 	tide[1].seed = 1000000;
-	py_take_pages(&pages, PY_SMALL_PIECES);
+	py_take_pages(&pages, PY_SMALL_PIECES, 0);
 	if (py_worker_start(&worker, other, py_tide_run, tide + 1)) {
 		py_tide_run(tide);
 		py_worker_finish(&worker);
 	}
-	py_return_pages(&pages);
+	py_return_pages(&pages, 0);
 	KUNIT_EXPECT_EQ(test, tide[0].bad + tide[1].bad, 0);
 	KUNIT_EXPECT_EQ(test, py_falls_all(test), 0);
 	KUNIT_EXPECT_GT(test, tide[1].rounds, 0);
@@ -710,7 +701,7 @@ static void pages_that_come_again_are_booked(struct kunit *test)
 	LIST_HEAD(pages);
 	unsigned int i;
 
-	py_take_pages(&pages, PY_SMALL_PIECES);
+	py_take_pages(&pages, PY_SMALL_PIECES, 0);
 	for (i = 0; i < n * PY_ARENA_MAX_BLOCKS; i++) {
 		if (i % PY_ARENA_MAX_BLOCKS) {
 			pyfree(block[i]);
@@ -721,7 +712,7 @@ static void pages_that_come_again_are_booked(struct kunit *test)
 	for (i = 0; i < n * PY_ARENA_MAX_BLOCKS; i++)
 		if (!block[i])
 			block[i] = py_get(PYALLOC_MAX, GFP_KERNEL);
-	py_return_pages(&pages);
+	py_return_pages(&pages, 0);
 	with = py_slab_pages();
 	s = py_walk(test);
 	KUNIT_EXPECT_LT(test, abs(with - before -

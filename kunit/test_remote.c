@@ -523,7 +523,7 @@ static void consumer_frees_what_the_producer_makes(struct kunit *test)
 	py_worker_finish(&worker);
 	KUNIT_EXPECT_EQ(test, ring->bad, 0);
 	KUNIT_EXPECT_EQ(test, ring->failed, 0);
-	KUNIT_EXPECT_TRUE(test, py_all_freed(test));
+	KUNIT_EXPECT_TRUE(test, py_in_use_is(test, 0));
 	KUNIT_EXPECT_EQ(test, py_falls_all(test), 0);
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
 	/* It goes round: at most a ring, an outbox and inboxes full at a time. */
@@ -587,7 +587,7 @@ static void two_cpus_free_each_others_blocks(struct kunit *test)
 	py_worker_finish(&worker);
 	KUNIT_EXPECT_EQ(test, ring[0].bad + ring[1].bad, 0);
 	KUNIT_EXPECT_EQ(test, ring[0].failed + ring[1].failed, 0);
-	KUNIT_EXPECT_TRUE(test, py_all_freed(test));
+	KUNIT_EXPECT_TRUE(test, py_in_use_is(test, 0));
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 0);
 	msleep(PY_ONE_SECOND);
 	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, 1);

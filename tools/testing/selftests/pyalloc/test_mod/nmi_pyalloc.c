@@ -60,9 +60,14 @@ struct block {
 
 static struct block *shelf[SHELF];
 
+static size_t block_size(u32 random)
+{
+	return sizeof(struct block) + random % (SIZE_MAX_ASKED - sizeof(struct block));
+}
+
 static void block_set(struct block *b, u32 random)
 {
-	b->size = sizeof(*b) + random % (SIZE_MAX_ASKED - sizeof(*b));
+	b->size = block_size(random);
 	b->fill = random >> 24;
 	memset(b->data, b->fill, b->size - sizeof(*b));
 }
@@ -85,7 +90,7 @@ static void exchange(struct counts *c)
 	u32 random = next_random(c);
 	struct block *new, *old;
 
-	new = pyalloc_nolock(sizeof(*new) + random % (SIZE_MAX_ASKED - sizeof(*new)), 0);
+	new = pyalloc_nolock(block_size(random), 0);
 	if (new) {
 		block_set(new, random);
 		c->sum[ALLOCS]++;
@@ -110,8 +115,7 @@ static void shelf_fill(void)
 		if (READ_ONCE(shelf[i]))
 			continue;
 		random = get_random_u32();
-		new = pyalloc(sizeof(*new) + random % (SIZE_MAX_ASKED - sizeof(*new)),
-			      GFP_KERNEL);
+		new = pyalloc(block_size(random), GFP_KERNEL);
 		if (!new)
 			return;
 		block_set(new, random);
