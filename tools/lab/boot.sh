@@ -65,6 +65,9 @@ qemu_machine()
 {
 	local cpu emulated="rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60"
 
+	# A sixth of the time to boot is the ciphers' own tests.
+	emulated+=" cryptomgr.notests"
+
 	# "max" is all that this QEMU can emulate, the same on every host.
 	case $6 in
 	kvm)	cpu="-cpu host -accel kvm" ;;

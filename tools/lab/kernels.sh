@@ -175,17 +175,52 @@ unpack_image()
 	mv "$partial" "$2"
 }
 
-# need_image KERNEL: the bootable kernel; sets $vmlinuz
+# number FILE OFFSET BYTES: little endian
+number()
+{
+	od -An -j "$2" -N "$3" -t "u$3" "$1" | tr -d ' '
+}
+
+# decompress VMLINUZ VMLINUX: what it would make of itself. Where in it that is stands in
+# its setup header (Documentation/arch/x86/boot.rst).
+decompress()
+{
+	local partial=$2.partial start length
+
+	start=$((($(number "$1" 0x1f1 1) + 1) * 512 + $(number "$1" 0x248 4)))
+	# The last four bytes are the size that it will have.
+	length=$(($(number "$1" 0x24c 4) - 4))
+	head -c $((start + length)) "$1" | tail -c "$length" >"$partial.packed"
+	case $(od -An -N 4 -t x1 "$partial.packed") in
+	" fd 37 7a 58")	xz -d --single-stream <"$partial.packed" >"$partial" ;;
+	" 28 b5 2f fd")	zstd -d -q <"$partial.packed" >"$partial" ;;
+	*)	die "$1: packed by neither xz nor zstd" ;;
+	esac
+	rm "$partial.packed"
+	# Else QEMU would not say why it does not start.
+	readelf -n "$partial" | grep '^ *Xen .*0x00000012' >/dev/null ||
+		die "$1: has no entry for PVH"
+	mv "$partial" "$2"
+}
+
+# need_image KERNEL: the bootable kernel; sets $vmlinuz, as Debian ships it, and $vmlinux, the
+# same decompressed, which an emulated CPU takes up to seven seconds for.
 need_image()
 {
 	local release deb
 
 	need_release "$1"
 	vmlinuz=$CACHE/kernels/$release/vmlinuz
-	[ -e "$vmlinuz" ] && return
-	deb_file "$(kernel_field "$1" suite)" "$(kernel_field "$1" image)$release"
-	progress "unpacking the kernel $release" unpack_image "$deb" "$vmlinuz"
-	rm "$deb"
+	vmlinux=$CACHE/kernels/$release/vmlinux
+	if [ ! -e "$vmlinuz" ]; then
+		deb_file "$(kernel_field "$1" suite)" "$(kernel_field "$1" image)$release"
+		progress "unpacking the kernel $release" unpack_image "$deb" "$vmlinuz"
+		rm "$deb"
+	fi
+	if [ ! -e "$vmlinux" ]; then
+		need_packages binutils xz-utils zstd
+		progress "decompressing the kernel $release" decompress "$vmlinuz" "$vmlinux"
+	fi
 }
 
 unpack_headers()
@@ -318,6 +353,23 @@ need_source()
 	rm "$deb"
 }
 
+# need_patched KERNEL: a copy of the source with configs/KERNEL.patch; sets $source. The
+# copy's files are links, of which patch replaces what it changes.
+need_patched()
+{
+	local patch=$LAB/configs/$1.patch copy
+
+	copy=$source-$1-$(sha256sum "$patch" | cut -c 1-8)
+	if [ ! -d "$copy" ]; then
+		need_packages patch
+		rm -rf "$source-$1-"* "$copy.partial"
+		cp -al "$source" "$copy.partial"
+		patch -s -p1 -d "$copy.partial" <"$patch"
+		mv "$copy.partial" "$copy"
+	fi
+	source=$copy
+}
+
 # own_config FILE: what it asks for, after what the one asks for that "#include" names.
 # "#make" has what is more for make to be told.
 own_config()
@@ -357,6 +409,7 @@ need_own()
 		arch=um
 		locked source need_source 7.x
 		own=$CACHE/uml/$1-${source##*/linux-}
+		[ ! -e "$LAB/configs/$1.patch" ] || locked source need_patched "$1"
 	else
 		arch=x86_64
 		locked source need_source "${1%%-*}"
@@ -369,7 +422,8 @@ build_own_once()
 {
 	mkdir -p "$3"
 	own_config "$1.config" >"$3/wanted.config"
+	[ ! -e "$LAB/configs/$1.patch" ] || sed 's/^/# /' "$LAB/configs/$1.patch" >>"$3/wanted.config"
 	cmp -s "$3/wanted.config" "$3/built.config" && return
 	need_packages gcc libc6-dev make flex bison bc libelf-dev
-	progress "building ${2##*/} with $1.config" build_own "$2" "$3" "$4"
+	progress "building ${3##*/} with $1.config" build_own "$2" "$3" "$4"
 }
