@@ -75,9 +75,11 @@ qemu_machine()
 	# QEMU before 8.0 computes the flags after cmpxchg16b from stale ones, and an
 	# interrupt right there pushes what no CPU has.
 	tcg)	cpu="-cpu max,-cx16 -accel tcg,thread=multi"
-		# Else the kernel calls it stable once all CPUs run, and patches what their
-		# ticks execute: an emulated CPU may then meet the breakpoint too late.
-		emulated+=" tsc=unstable" ;;
+		# A clock that is read without leaving the emulated CPU; the HPET takes a
+		# quarter of all time. When the kernel begins to call it stable it patches what
+		# each CPU's tick executes, and an emulated CPU may meet the breakpoint too
+		# late. So there is one CPU until then; guest-init brings the others.
+		emulated+=" tsc=reliable maxcpus=1 noreplace-smp" ;;
 	esac
 	# An emulated CPU may not run for seconds, so stalls and lockups are called late;
 	# a real hang meets the run's own time limit.
