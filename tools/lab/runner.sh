@@ -16,7 +16,7 @@ folder_of()
 	echo "$logs/$(tr -cs 'A-Za-z0-9.\n' '-' <<<"$1")"
 }
 
-# run_step NAME STEP, in the background; leaves its exit status in its folder, in "rc"
+# run_step NAME STEP [nice], in the background; leaves its exit status in its folder, in "rc"
 run_step()
 {
 	local rc=0 start=$SECONDS folder
@@ -28,7 +28,8 @@ run_step()
 	# A process of its own: set -e would mean nothing in a function whose status
 	# is asked for. The step is words: a function and its arguments.
 	# shellcheck disable=SC2086
-	(cd "$folder" && exec "$LAB/step" $2) >"$folder/log" 2>&1 </dev/null || rc=$?
+	(cd "$folder" && exec ${3-} "$LAB/step" $2) \
+		>"$folder/log" 2>&1 </dev/null || rc=$?
 	times >"$folder/times"
 	echo "$rc $((SECONDS - start))" >"$folder/rc"
 }
@@ -111,26 +112,54 @@ reap()
 	wait -n -p pid "${!running[@]}"
 	report "${running[$pid]}"
 	unset "running[$pid]"
+	[ "$pid" != "$patient" ] || patient=
+}
+
+# start STEP [nice]: into $running
+start()
+{
+	local words=${1#*|}
+
+	run_step "${1%|*}" "${words#patient }" "${@:2}" &
+	running[$!]=${1%|*}
 }
 
 # run_steps NAME|STEP...: reported in the order in which they end. One more at a time than
 # there are CPUs, as most wait for a second now and then; not more, as much of what is
-# tested has to happen within that.
+# tested has to happen within that. What these leave of the CPUs is for one whose STEP
+# begins with "patient": it computes only, and may take its time.
 run_steps()
 {
-	local step heart jobs
+	local step heart jobs at_once patient=
+	local hasty=() patients=()
 	local -A running=()
 
+	for step; do
+		case ${step#*|} in
+		"patient "*)	patients+=("$step") ;;
+		*)		hasty+=("$step") ;;
+		esac
+	done
 	jobs=$(($(nproc) + 1))
 	heartbeat &
 	heart=$!
-	for step; do
-		[ ${#running[@]} -lt "$jobs" ] || reap
-		run_step "${step%|*}" "${step#*|}" &
-		running[$!]=${step%|*}
-	done
-	while [ ${#running[@]} -gt 0 ]; do
-		reap
+	while [ $((${#hasty[@]} + ${#patients[@]} + ${#running[@]})) -gt 0 ]; do
+		if [ ${#hasty[@]} -eq 0 ]; then
+			hasty=("${patients[@]}")
+			patients=()
+		fi
+		at_once=$jobs
+		[ -z "$patient" ] || at_once=$((jobs + 1))
+		if [ ${#hasty[@]} -gt 0 ] && [ ${#running[@]} -lt "$at_once" ]; then
+			start "${hasty[0]}"
+			hasty=("${hasty[@]:1}")
+		elif [ ${#patients[@]} -gt 0 ] && [ -z "$patient" ]; then
+			start "${patients[0]}" nice
+			patient=$!
+			patients=("${patients[@]:1}")
+		else
+			reap
+		fi
 	done
 	kill "$heart" || :
 }
