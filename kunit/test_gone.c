@@ -389,6 +389,15 @@ static void pages_of_arenas_have_no_reference(struct kunit *test)
 	py_again_end(&a);
 }
 
+/* Of @n arenas from py_get_arenas(), each keeps its first block. */
+static void py_put_all_but_pins(void **block, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		py_put_many(block + i * PY_ARENA_MAX_BLOCKS + 1, PY_ARENA_MAX_BLOCKS - 1);
+}
+
 /* As kfree() of 6.1 and 6.12 does to the page of a block. */
 static void py_stray(const void *p)
 {
@@ -417,12 +426,7 @@ static void what_kfree_did_is_undone(struct kunit *test)
 			py_stray(block[i]);
 	}
 	KUNIT_EXPECT_EQ(test, py_walk(test)->strays, pools);
-	for (i = 0; i < n * PY_ARENA_MAX_BLOCKS; i++) {
-		if (i % PY_ARENA_MAX_BLOCKS) {
-			pyfree(block[i]);
-			block[i] = NULL;
-		}
-	}
+	py_put_all_but_pins(block, n);
 	PY_SUPPRESS_WARN(test)
 		pyalloc_trim();
 	KUNIT_EXPECT_EQ(test, py_walk(test)->arenas, n);
@@ -675,14 +679,8 @@ static void gone_pages_leave_the_books(struct kunit *test)
 	const long n = 40, blur = 512;
 	long before = py_slab_pages(), after;
 	void **block = py_get_arenas(test, n);
-	unsigned int i;
 
-	for (i = 0; i < n * PY_ARENA_MAX_BLOCKS; i++) {
-		if (i % PY_ARENA_MAX_BLOCKS) {
-			pyfree(block[i]);
-			block[i] = NULL;
-		}
-	}
+	py_put_all_but_pins(block, n);
 	pyalloc_trim();
 	after = py_slab_pages();
 	KUNIT_EXPECT_LT(test, abs(after - before - 2 * n), blur);
@@ -704,12 +702,7 @@ static void pages_that_come_again_are_booked(struct kunit *test)
 	py_take_pages(&pages, PY_SMALL_PIECES, 0);
 	/* Which pages the page allocator has next is its own affair. */
 	for (round = 0; round < 20 && py_pages_again(test) <= 2 * blur; round++) {
-		for (i = 0; i < n * PY_ARENA_MAX_BLOCKS; i++) {
-			if (i % PY_ARENA_MAX_BLOCKS) {
-				pyfree(block[i]);
-				block[i] = NULL;
-			}
-		}
+		py_put_all_but_pins(block, n);
 		pyalloc_trim();
 		for (i = 0; i < n * PY_ARENA_MAX_BLOCKS; i++)
 			if (!block[i])

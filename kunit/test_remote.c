@@ -27,7 +27,7 @@ static void one_block_waits_in_the_outbox(struct kunit *test)
 	u32 chain = 1;
 	void *p, *q;
 
-	for (try = 0; try < 10 && !transit; try++) {
+	for (try = 0; try < 10 && (chain || !transit); try++) {
 		pyalloc_trim();
 		p = py_get(64, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, p);
@@ -53,7 +53,7 @@ static void full_outbox_becomes_one_chain(struct kunit *test)
 	u64 transit = 0;
 	void **block;
 
-	for (try = 0; try < 10 && transit != PY_BATCH; try++) {
+	for (try = 0; try < 10 && (before || transit != PY_BATCH); try++) {
 		pyalloc_trim();
 		block = py_get_many(test, PY_BATCH, 16);
 		arena = py_arena_of(block[0]);
@@ -80,7 +80,7 @@ static void second_batch_waits_like_the_first(struct kunit *test)
 	u64 transit = 0;
 	void **block;
 
-	for (try = 0; try < 10 && transit != n; try++) {
+	for (try = 0; try < 10 && (chain != PY_BATCH || transit != n); try++) {
 		pyalloc_trim();
 		block = py_get_many(test, n, 16);
 		arena = py_arena_of(block[0]);

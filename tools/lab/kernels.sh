@@ -353,12 +353,13 @@ need_source()
 	rm "$deb"
 }
 
-# need_patched KERNEL: a copy of the source with configs/KERNEL.patch; sets $source. The
-# copy's files are links, of which patch replaces what it changes.
+# need_patched KERNEL: if there is a configs/KERNEL.patch, a copy of the source with it; sets
+# $source. The copy's files are links, of which patch replaces what it changes.
 need_patched()
 {
 	local patch=$LAB/configs/$1.patch copy
 
+	[ -e "$patch" ] || return 0
 	copy=$source-$1-$(sha256sum "$patch" | cut -c 1-8)
 	if [ ! -d "$copy" ]; then
 		need_packages patch
@@ -409,7 +410,7 @@ need_own()
 		arch=um
 		locked source need_source 7.x
 		own=$CACHE/uml/$1-${source##*/linux-}
-		[ ! -e "$LAB/configs/$1.patch" ] || locked source need_patched "$1"
+		locked source need_patched "$1"
 	else
 		arch=x86_64
 		locked source need_source "${1%%-*}"
@@ -421,8 +422,7 @@ need_own()
 build_own_once()
 {
 	mkdir -p "$3"
-	own_config "$1.config" >"$3/wanted.config"
-	[ ! -e "$LAB/configs/$1.patch" ] || sed 's/^/# /' "$LAB/configs/$1.patch" >>"$3/wanted.config"
+	{ own_config "$1.config" && echo "# of ${2##*/}"; } >"$3/wanted.config"
 	cmp -s "$3/wanted.config" "$3/built.config" && return
 	need_packages gcc libc6-dev make flex bison bc libelf-dev
 	progress "building ${3##*/} with $1.config" build_own "$2" "$3" "$4"
