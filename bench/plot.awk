@@ -20,7 +20,7 @@ BEGIN {
 }
 
 END {
-	u = "uml-1"
+	u = "uml-irq"; t = "uml-irq-2"
 	m = "uml-memory"
 	if (plot == "speed") {
 		bar("allocate, free: 64 bytes", u, "pair 64")
@@ -33,8 +33,8 @@ END {
 		bar("a Perl program's objects", u, "trace of perl, an event")
 		bar("list.append()", u, "list of 50 items, an item")
 		bar("phases with survivors", u, "phases with survivors, 1 CPU")
-		bar("two CPUs at once", "uml-2", "both CPUs at once")
-		bar("from one CPU to the other", "uml-2", "producer/consumer, 2 CPUs")
+		bar("two CPUs at once", t, "both CPUs at once")
+		bar("from one CPU to the other", t, "producer/consumer, 2 CPUs")
 	} else if (plot == "memory") {
 		bar("1..512 bytes", m, "1..512 bytes, at the peak")
 		bar("40 bytes", m, "40 bytes, at the peak")

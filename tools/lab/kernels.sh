@@ -353,26 +353,27 @@ need_source()
 	rm "$deb"
 }
 
-# need_patched KERNEL: if there is a configs/KERNEL.patch, a copy of the source with it; sets
+# need_patched KERNEL: if its configuration names a patch, a copy of the source with it; sets
 # $source. The copy's files are links, of which patch replaces what it changes.
 need_patched()
 {
-	local patch=$LAB/configs/$1.patch copy
+	local patch copy
 
-	[ -e "$patch" ] || return 0
-	copy=$source-$1-$(sha256sum "$patch" | cut -c 1-8)
+	patch=$(own_config "$1.config" | sed -n 's/^#patch //p')
+	[ -n "$patch" ] || return 0
+	copy=$source-${patch%.patch}-$(sha256sum "$LAB/configs/$patch" | cut -c 1-8)
 	if [ ! -d "$copy" ]; then
 		need_packages patch
-		rm -rf "$source-$1-"* "$copy.partial"
+		rm -rf "$source-${patch%.patch}-"*
 		cp -al "$source" "$copy.partial"
-		patch -s -p1 -d "$copy.partial" <"$patch"
+		patch -s -p1 -d "$copy.partial" <"$LAB/configs/$patch"
 		mv "$copy.partial" "$copy"
 	fi
 	source=$copy
 }
 
 # own_config FILE: what it asks for, after what the one asks for that "#include" names.
-# "#make" has what is more for make to be told.
+# "#make" has what is more for make to be told, "#patch" what changes the source.
 own_config()
 {
 	local base
