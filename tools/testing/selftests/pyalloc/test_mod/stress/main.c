@@ -146,6 +146,16 @@ static void timer_start(struct actor *a, struct hrtimer *timer, enum hrtimer_mod
 		hrtimer_start(timer, ns_to_ktime(1000 + chance(a, 50000)), mode);
 }
 
+/*
+ * Not while it runs: the task may have moved since it queued it, and then it would run on
+ * two CPUs.
+ */
+static void work_start(struct irq_work *work)
+{
+	if (!irq_work_is_busy(work))
+		irq_work_queue(work);
+}
+
 static void act_task(struct member *m)
 {
 	struct actor *a = &m->actor[IN_TASK];
@@ -154,7 +164,7 @@ static void act_task(struct member *m)
 	for (i = 0; i < BURST; i++) {
 		step(a);
 		if (a->steps % 8 == 0)
-			irq_work_queue(&m->work);
+			work_start(&m->work);
 		if (a->steps % 16 == 0)
 			timer_start(a, &m->timer, HRTIMER_MODE_REL_PINNED);
 		if (a->steps % 16 == 8)

@@ -480,7 +480,7 @@ static const struct op *pick_op(struct actor *a, enum kind kind)
 	return op;
 }
 
-void step(struct actor *a)
+static void act(struct actor *a)
 {
 	struct item *item = exchange(a, chance(a, slots));
 	struct private_heap *heap = heap_enter_of(item);
@@ -499,4 +499,15 @@ void step(struct actor *a)
 		op->step(a, item);
 	if (heap)
 		heap_exit(heap);
+}
+
+void step(struct actor *a)
+{
+	/* It has one hand: what is wrong then is this test. */
+	if (xchg(&a->acting, 1)) {
+		complain(a, &(const struct item){}, "an actor acts twice at once");
+		return;
+	}
+	act(a);
+	smp_store_release(&a->acting, 0);
 }

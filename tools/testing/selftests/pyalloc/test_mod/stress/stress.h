@@ -40,6 +40,7 @@ struct actor {
 	enum context context;
 	struct rnd_state rnd;
 	struct item *hand;
+	int acting;		/* one actor must not act twice at once */
 	u64 steps;
 	u64 op[NR_OPS_MAX];	/* how often */
 	u64 outcome[NR_OUTCOMES];
