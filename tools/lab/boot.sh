@@ -73,8 +73,10 @@ qemu_machine()
 	kvm)	cpu="-cpu host -accel kvm" ;;
 	icount)	cpu="-cpu max -accel tcg,thread=single -icount shift=0,sleep=off" ;;
 	# QEMU before 8.0 computes the flags after cmpxchg16b from stale ones, and an
-	# interrupt right there pushes what no CPU has.
-	tcg)	cpu="-cpu max,-cx16 -accel tcg,thread=multi"
+	# interrupt right there pushes what no CPU has. A kernel with five levels of page
+	# tables forgets for some milliseconds of its boot that it has them, and KASAN
+	# reports whatever an interrupt touches then.
+	tcg)	cpu="-cpu max,-cx16,-la57 -accel tcg,thread=multi"
 		# A clock that is read without leaving the emulated CPU; the HPET takes a
 		# quarter of all time. When the kernel begins to call it stable it patches what
 		# each CPU's tick executes, and an emulated CPU may meet the breakpoint too
