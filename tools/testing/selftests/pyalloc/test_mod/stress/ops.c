@@ -509,5 +509,5 @@ void step(struct actor *a)
 		return;
 	}
 	act(a);
-	smp_store_release(&a->acting, 0);
+	xchg(&a->acting, 0);
 }
