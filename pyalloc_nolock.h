@@ -111,7 +111,7 @@ void pyfree_nolock(const void *p)
 	    READ_ONCE(py_arena_of(p)->class[py_index_of(p)]) <
 	    PYALLOC_NR_CLASSES) {
 		done = true;
-		sane = nested_push(c, (void *)p);
+		sane = outbox_add(c, (void *)p);
 	}
 	if (!done && debug_on() && !debug_park(p))
 		done = true;

@@ -832,6 +832,20 @@ static void without_locks_what_is_here_is_served(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
 }
 
+/* Without an interrupt, and so without the reaper. */
+static void without_locks_blocks_do_not_pile_up(struct kunit *test)
+{
+	void **block = py_get_many(test, 10 * PY_BATCH, 24);
+	unsigned int i;
+
+	local_irq_disable();
+	for (i = 0; i < 10 * PY_BATCH; i++)
+		pyfree_nolock(block[i]);
+	local_irq_enable();
+	KUNIT_EXPECT_LE(test, py_transit_all(py_walk(test)), PY_BATCH);
+	msleep(PY_ONE_SECOND);		/* what must be wiped, an irq_work frees */
+}
+
 /* No arena for it: the heap is empty. kmalloc_nolock(), or nothing. */
 static void without_locks_no_arena_is_asked_for(struct kunit *test)
 {
@@ -916,6 +930,7 @@ static struct kunit_case py_nested_cases[] = {
 	KUNIT_CASE(kmalloced_memory_is_freed_though_busy),
 	KUNIT_CASE(hardirq_uses_the_pools_otherwise),
 	KUNIT_CASE(without_locks_what_is_here_is_served),
+	KUNIT_CASE(without_locks_blocks_do_not_pile_up),
 	KUNIT_CASE(without_locks_no_arena_is_asked_for),
 	KUNIT_CASE(without_locks_flags_are_kmallocs),
 	KUNIT_CASE(without_locks_busy_is_left_alone),
