@@ -2555,7 +2555,9 @@ static void cpus_init(void)
 		init_llist_head(&c->inbox);
 		init_llist_head(&c->rcu);
 		init_llist_head(&c->later);
-		c->later_kick = IRQ_WORK_INIT(later_kick);
+		c->later_kick = IS_ENABLED(CONFIG_PREEMPT_RT) ?
+				IRQ_WORK_INIT_HARD(later_kick) :
+				IRQ_WORK_INIT(later_kick);
 		INIT_CSD(&c->csd, visit_ipi, c);
 		c->random = get_random_u64() | 1;	/* from 0 it would not move */
 	}
@@ -2640,13 +2642,12 @@ static void report_live(const struct pyheap_stats *stats)
 static void __exit pyalloc_exit(void)
 {
 	struct pyheap_stats *stats;
-	unsigned int cpu, i;
+	unsigned int i;
 
 	debugfs_remove(py_default.debugfs);
 	py_shrinker_remove(py_shrinker);
 	rcu_stop();
-	for_each_possible_cpu(cpu)
-		irq_work_sync(&per_cpu(py_cpu, cpu).later_kick);
+	later_stop();
 	quarantine_empty(NULL, true);
 	heaps_exit();
 	reaper_stop();

@@ -83,9 +83,51 @@ static void free_later(struct py_cpu *c)
 	}
 }
 
+static void later_work(struct work_struct *work)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		free_later(&per_cpu(py_cpu, cpu));
+}
+
+static DECLARE_WORK(py_later, later_work);
+
+/*
+ * On PREEMPT_RT kfree() may sleep, so there this is a hard interrupt that has a worker free.
+ * An irq_work that runs in a thread would not do: if its CPU goes away meanwhile, it stays
+ * queued until that comes back.
+ */
 static void later_kick(struct irq_work *work)
 {
-	free_later(container_of(work, struct py_cpu, later_kick));
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		queue_work(py_reaper.wq, &py_later);
+	else
+		free_later(container_of(work, struct py_cpu, later_kick));
+}
+
+/* Module exit: nobody adds anything any more. */
+static void later_stop(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		irq_work_sync(&per_cpu(py_cpu, cpu).later_kick);
+	flush_work(&py_later);
+}
+
+/*
+ * llist_add(), which is a function of the kernel before 7.3: KASAN would see it write a link
+ * into what may be shorter. This file is not instrumented. Says if the list was empty.
+ */
+static bool later_add(struct py_cpu *c, const void *p)
+{
+	struct llist_node *node = (void *)p, *first = READ_ONCE(c->later.first);
+
+	do
+		WRITE_ONCE(node->next, first);
+	while (!try_cmpxchg(&c->later.first, &first, node));
+	return !first;
 }
 
 /**
@@ -94,7 +136,7 @@ static void later_kick(struct irq_work *work)
  *
  * The peer of kfree_nolock(). A block goes to a list of this CPU, from where it comes
  * home within a second; what is kmalloc()'s, or must be wiped, is freed by an
- * irq_work.
+ * irq_work, with PREEMPT_RT by a worker.
  *
  * Context: Any, NMI too.
  */
@@ -115,7 +157,7 @@ void pyfree_nolock(const void *p)
 	}
 	if (!done && debug_on() && !debug_park(p))
 		done = true;
-	if (!done && llist_add((struct llist_node *)p, &c->later))
+	if (!done && later_add(c, p))
 		irq_work_queue(&c->later_kick);
 	preempt_enable();
 	if (unlikely(!sane))

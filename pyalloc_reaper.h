@@ -310,9 +310,9 @@ static int __init reaper_start(void)
 			 HRTIMER_MODE_REL_HARD);
 	kthread_init_work(&py_reaper.round, reaper_round);
 	INIT_WORK(&py_reaper.collect, reaper_collect);
-	/* Two: the reaper does not wait for grace periods. */
+	/* Three: nobody else waits for grace periods. */
 	py_reaper.wq = alloc_workqueue("pyalloc", WQ_UNBOUND | WQ_MEM_RECLAIM,
-				       2);
+				       3);
 	if (!py_reaper.wq)
 		return -ENOMEM;
 	py_reaper.worker = kthread_run_worker(0, "pyalloc_reaper");
