@@ -158,6 +158,7 @@ static __always_inline bool debug_on(void)
 #endif
 
 static bool debug_kfree(const void *p, unsigned long ip);
+static bool quarantine_spare(struct pyheap *heap, gfp_t gfp);
 
 static void count_event(struct pyheap *heap, enum py_event event)
 {
@@ -1617,6 +1618,17 @@ static void large_drop(struct py_large *large)
 		pyfree(large);
 }
 
+/* As heap_charge(); what nobody has must not be what fills the heap. */
+static bool large_charge(struct pyheap *heap, size_t bytes, gfp_t gfp)
+{
+	if (heap_charge(heap, bytes, gfp))
+		return true;
+	if (debug_on())
+		quarantine_spare(heap, gfp);
+	heap_collect(heap);	/* what others handed back counts still */
+	return heap_charge(heap, bytes, gfp);
+}
+
 /* What is handed out begins @front bytes into what kmalloc() gives. */
 static noinline void *large_alloc(struct pyheap *heap, size_t size, size_t front,
 				  gfp_t gfp, unsigned long ip)
@@ -1628,7 +1640,7 @@ static noinline void *large_alloc(struct pyheap *heap, size_t size, size_t front
 
 	if (size > KMALLOC_MAX_SIZE)
 		return py_caller_s(kmalloc)(size, gfp);	/* says no */
-	if (!heap_charge(heap, usable, gfp))
+	if (!large_charge(heap, usable, gfp))
 		return alloc_refused(heap);
 	large = large_new(front, gfp, ip);
 	if (!large)

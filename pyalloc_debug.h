@@ -463,19 +463,7 @@ static void debug_trace(const struct pyheap *heap, const struct py_debug *h,
 			what, h->serial, h->size, (void *)ip);
 }
 
-static bool quarantine_spare(struct pyheap *heap, gfp_t gfp);
-
 /* What is freed, but waits in the quarantine, must not be what fills a heap. */
-static void *debug_alloc_large(struct pyheap *heap, size_t whole, size_t front,
-			       gfp_t gfp, unsigned long ip)
-{
-	void *p = large_alloc(heap, whole, front, gfp, ip);
-
-	if (!p && quarantine_spare(heap, gfp))
-		p = large_alloc(heap, whole, front, gfp, ip);
-	return p;
-}
-
 static struct py_debug *debug_alloc_raw(struct pyheap *heap, unsigned int class,
 					gfp_t gfp, enum py_reason *why)
 {
@@ -498,7 +486,7 @@ static noinline void *debug_alloc(struct pyheap *heap, size_t size, gfp_t gfp,
 	ip = call_site(ip);
 	if (whole > PYALLOC_MAX) {
 		count_fall(heap, size, PY_FALL_SIZE);
-		p = debug_alloc_large(heap, whole, front, gfp & ~__GFP_ZERO, ip);
+		p = large_alloc(heap, whole, front, gfp & ~__GFP_ZERO, ip);
 		/* pyalloc_alloc's are in arenas. */
 		trace_pyalloc_fall(ip, p, size, gfp, PY_FALL_SIZE);
 		if (!p)

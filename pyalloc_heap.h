@@ -50,7 +50,7 @@ static void *large_realloc(struct pyheap *heap, struct py_large *large,
 	size_t more = usable > large->size ? usable - large->size : 0;
 	void *new = NULL;
 
-	if (!more || heap_charge(heap, more, gfp)) {
+	if (!more || large_charge(heap, more, gfp)) {
 		new = krealloc_told(ip, large->p, new_size, gfp);
 		if (!new)
 			heap_uncharge(heap, more);

@@ -349,6 +349,45 @@ static void limit_counts_what_kmalloc_serves(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
 }
 
+/*
+ * Some pools that this CPU has handed back, but nobody has put into their arenas yet, as
+ * is done with eight at a time. Limits the heap to what it holds.
+ */
+static void py_hand_back(struct kunit *test, struct py_own *own)
+{
+	unsigned int pools, n;
+	size_t large = py_look(own)->large_bytes;
+	void **block;
+
+	pyheap_set_limit(own->heap, 0);
+	for (pools = 2 * PY_SPARE_MAX; pools < 4 * PY_SPARE_MAX; pools++) {
+		n = pools * py_class_blocks(PYALLOC_CLASS(128));
+		block = py_get_many_of(test, own, n, 128);	/* pools come in pairs */
+		py_put_many_of(own, block, n);
+		pyheap_set_limit(own->heap, pyheap_held(own->heap));
+		/* One that is current, and the spare ones. */
+		if (pyheap_held(own->heap) > large + (PY_SPARE_MAX + 1) * PY_POOL_SIZE)
+			return;
+		pyheap_set_limit(own->heap, 0);
+	}
+	KUNIT_FAIL(test, "all are collected at once");
+}
+
+static void limit_lets_kmalloc_have_what_nobody_has(struct kunit *test)
+{
+	struct py_own *own = py_own(test, 0);
+	void *p;
+
+	py_hand_back(test, own);
+	p = py_get_of(own, PY_POOL_SIZE, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, p);
+	py_hand_back(test, own);
+	p = pyheap_realloc(own->heap, p, 2 * PY_POOL_SIZE, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, py_look(own)->event[PY_EV_LIMIT], 0);
+	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+}
+
 /* The heap holds more then; others are refused still. */
 static void limit_does_not_bind_who_cannot_fail(struct kunit *test)
 {
@@ -657,6 +696,7 @@ static struct kunit_case py_heap_cases[] = {
 	KUNIT_CASE(flags_of_kmallocs_are_the_heaps_too),
 	KUNIT_CASE(limit_refuses),
 	KUNIT_CASE(limit_counts_what_kmalloc_serves),
+	KUNIT_CASE(limit_lets_kmalloc_have_what_nobody_has),
 	KUNIT_CASE(limit_does_not_bind_who_cannot_fail),
 	KUNIT_CASE(without_an_arena_kmalloc_serves_the_heap),
 	KUNIT_CASE(limit_that_was_lowered_lets_shrink),

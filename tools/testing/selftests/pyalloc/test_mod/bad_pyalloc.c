@@ -1195,7 +1195,7 @@ static int use_heap_up(struct pyheap *heap, size_t size)
 /* What was freed, and waits, must not be what a heap is full of. */
 static int use_up_to_limit(void)
 {
-	static const size_t sizes[] = { 40, LARGE, 300, LARGE };
+	static const size_t sizes[] = { 40, LARGE, 300, 600, 300, LARGE };
 	struct pyheap *heap = pyheap_create("bad", PYHEAP_DEBUG | PYHEAP_MUST_BE_EMPTY);
 	unsigned int i;
 	int n, again;
