@@ -2170,8 +2170,12 @@ static noinline void free_kmalloc(const void *p)
 static __always_inline void free_checked_for(struct pyheap *heap, void *block,
 					     unsigned long ip)
 {
-	struct pyheap *owner = py_arena_of(block)->heap;
+	struct py_arena *arena = py_arena_of(block);
+	struct pyheap *owner = arena->heap;
 
+	/* Not of @owner, which may be about to go. */
+	if (READ_ONCE(arena->class[py_index_of(block)]) == PY_CLASS_GONE)
+		return free_kmalloc(block);
 	if (debug_on() && owner->flags & PYHEAP_DEBUG) {
 		preempt_enable();
 		if (!debug_free(heap, block, ip))
