@@ -760,6 +760,8 @@ static bool node_refill(struct pyheap_node *node)
 
 	if (!READ_ONCE(node->refill) || !READ_ONCE(node->nr_gone))
 		return false;
+	/* Before: what is given back meanwhile is not to be forgotten. */
+	WRITE_ONCE(node->refill, false);
 	for (n = 0; n < PY_REFILL; n++) {
 		page = alloc_pages_node(node->nid, PY_ARENA_GFP, 0);
 		if (!page)
@@ -771,8 +773,8 @@ static bool node_refill(struct pyheap_node *node)
 	}
 	list_for_each_entry_safe(page, next, &others, lru)
 		__free_page(page);
-	if (!again)
-		WRITE_ONCE(node->refill, false);
+	if (again)
+		WRITE_ONCE(node->refill, true);
 	return again;
 }
 

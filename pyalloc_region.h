@@ -27,6 +27,12 @@ static bool region_idle(const struct py_region *region)
 	return (region->free | region->lost) == PY_REGION_ALL;
 }
 
+/* All to the node of the first: a node without memory has them of others. */
+static void region_book(const struct py_region *region, long pages)
+{
+	pages_book(vmalloc_to_page(region->first), pages);
+}
+
 /* Gives @node one more, if it can. May sleep, but does not reclaim its pages. */
 static void region_create(struct pyheap_node *node)
 {
@@ -48,9 +54,9 @@ static void region_create(struct pyheap_node *node)
 	region->map = vmap(page, PY_REGION_MAPPED, VM_MAP, PAGE_KERNEL);
 	if (!region->map)
 		goto out_pages;
-	pages_book(page[0], PY_REGION_PAGES);
 	kvfree(page);
 	region->first = PTR_ALIGN(region->map, PY_ARENA_SIZE);
+	region_book(region, PY_REGION_PAGES);
 	region->free = PY_REGION_ALL;
 	region->lost = 0;
 	spin_lock_irqsave(&node->lock, flags);
@@ -73,11 +79,11 @@ static void region_free(struct py_region *region)
 	unsigned int n;
 	LIST_HEAD(pages);
 
+	region_book(region, -(long)PY_REGION_PAGES);
 	for (n = 0; n < PY_REGION_PAGES; n++) {
 		page = vmalloc_to_page(region->first + n * PAGE_SIZE);
 		list_add(&page->lru, &pages);
 	}
-	pages_book(page, -(long)PY_REGION_PAGES);
 	vunmap(region->map);
 	list_for_each_entry_safe(page, next, &pages, lru)
 		__free_page(page);
@@ -168,8 +174,7 @@ static unsigned long regions_tend(struct pyheap_node *node, unsigned int nr_keep
 	LIST_HEAD(dead);
 
 	spin_lock_irqsave(&node->lock, flags);
-	make = node->wants_region;
-	WRITE_ONCE(node->wants_region, false);
+	make = xchg(&node->wants_region, false);	/* whoever sets it has no lock */
 	WRITE_ONCE(node->idle_region, false);
 	list_for_each_entry(region, &node->regions, list)
 		nr_kept += region->free && !region_idle(region);
