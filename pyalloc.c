@@ -2324,6 +2324,33 @@ static __always_inline void *block_resize(struct pyheap *heap, const void *p,
 	return new;
 }
 
+static __always_inline void *realloc_at(const void *p, size_t new_size, gfp_t gfp,
+					unsigned long ip)
+{
+	size_t size;
+	void *new;
+
+	if (ZERO_OR_NULL_PTR(p))
+		return alloc_at(new_size, gfp, ip);
+	if (!new_size) {
+		pyfree(p);
+		return ZERO_SIZE_PTR;
+	}
+	if (debug_on() && debug_resize(&py_default, &p, new_size, gfp, ip))
+		return (void *)p;
+	size = py_block_size(p);
+	if (size)
+		return block_resize(&py_default, p, size, new_size, gfp,
+				    ip);
+	if (py_is_ours(p)) {
+		bad_free(&py_default, "resize of a block that is not in use");
+		return NULL;
+	}
+	new = krealloc_told(ip, p, new_size, gfp);
+	trace_pyalloc_realloc(ip, p, new, new_size, gfp);
+	return new;
+}
+
 /**
  * pyrealloc() - change the size of an allocation
  * @p: what pyalloc() or one of its kin returned, or NULL
@@ -2340,30 +2367,28 @@ static __always_inline void *block_resize(struct pyheap *heap, const void *p,
  */
 void *pyrealloc(const void *p, size_t new_size, gfp_t gfp)
 {
-	size_t size;
-	void *new;
-
-	if (ZERO_OR_NULL_PTR(p))
-		return alloc_at(new_size, gfp, _RET_IP_);
-	if (!new_size) {
-		pyfree(p);
-		return ZERO_SIZE_PTR;
-	}
-	if (debug_on() && debug_resize(&py_default, &p, new_size, gfp, _RET_IP_))
-		return (void *)p;
-	size = py_block_size(p);
-	if (size)
-		return block_resize(&py_default, p, size, new_size, gfp,
-				    _RET_IP_);
-	if (py_is_ours(p)) {
-		bad_free(&py_default, "resize of a block that is not in use");
-		return NULL;
-	}
-	new = krealloc_told(_RET_IP_, p, new_size, gfp);
-	trace_pyalloc_realloc(_RET_IP_, p, new, new_size, gfp);
-	return new;
+	return realloc_at(p, new_size, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pyrealloc);
+
+/*
+ * Wipes @p, which is in an arena, if it is a block in use. Says whether it is to be freed:
+ * that tells what is wrong. Inlined: KASAN's report has the caller's name.
+ */
+static __always_inline bool block_wipe(const void *p)
+{
+	size_t size = py_block_size(p);
+
+	if (!size || block_just_freed(p))
+		return true;
+	if (!block_in_use(p)) {		/* KASAN has said so */
+		bad_free(py_arena_of(p)->heap, "double free");
+		return false;
+	}
+	block_open((void *)p, size, size);
+	memzero_explicit((void *)p, size);
+	return true;
+}
 
 /**
  * pyfree_sensitive() - wipe and free memory
@@ -2375,31 +2400,17 @@ EXPORT_SYMBOL_GPL(pyrealloc);
  */
 void pyfree_sensitive(const void *p)
 {
-	size_t size;
-
 	if (debug_on() && debug_wipe(p, SIZE_MAX)) {
 		free_for_caller(p);
 		return;
 	}
-	size = py_block_size(p);
-	if (!size && !py_is_ours(p)) {
+	if (!py_is_ours(p)) {
 		prof_free(p);
 		kfree_sensitive(p);
 		return;
 	}
-	if (!size) {
-		pyfree(p);		/* says what is wrong */
-		return;
-	}
-	if (!block_just_freed(p)) {
-		if (!block_in_use(p)) {		/* KASAN has said so */
-			bad_free(py_arena_of(p)->heap, "double free");
-			return;
-		}
-		block_open((void *)p, size, size);
-		memzero_explicit((void *)p, size);
-	}
-	free_for_caller(p);
+	if (block_wipe(p))
+		free_for_caller(p);
 }
 EXPORT_SYMBOL_GPL(pyfree_sensitive);
 

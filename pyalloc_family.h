@@ -96,6 +96,23 @@ char *pystrndup(const char *s, size_t max, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(pystrndup);
 
+static __printf(2, 0) char *vasprintf_at(gfp_t gfp, const char *fmt, va_list ap,
+					 unsigned long ip)
+{
+	va_list again;
+	char *p;
+	int len;
+
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	p = alloc_at(len + 1, gfp, ip);
+	if (p)
+		WARN_ONCE(vsnprintf(p, len + 1, fmt, ap) != len,
+			  "pyalloc: what \"%s\" shows has changed\n", fmt);
+	return p;
+}
+
 /**
  * pyvasprintf() - format a string into new memory
  * @gfp: allocation flags
@@ -109,18 +126,7 @@ EXPORT_SYMBOL_GPL(pystrndup);
  */
 char *pyvasprintf(gfp_t gfp, const char *fmt, va_list ap)
 {
-	va_list again;
-	char *p;
-	int len;
-
-	va_copy(again, ap);
-	len = vsnprintf(NULL, 0, fmt, again);
-	va_end(again);
-	p = alloc_at(len + 1, gfp, _RET_IP_);
-	if (p)
-		WARN_ONCE(vsnprintf(p, len + 1, fmt, ap) != len,
-			  "pyalloc: what \"%s\" shows has changed\n", fmt);
-	return p;
+	return vasprintf_at(gfp, fmt, ap, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pyvasprintf);
 
@@ -141,7 +147,7 @@ char *pyasprintf(gfp_t gfp, const char *fmt, ...)
 	char *p;
 
 	va_start(ap, fmt);
-	p = pyvasprintf(gfp, fmt, ap);
+	p = vasprintf_at(gfp, fmt, ap, _RET_IP_);
 	va_end(ap);
 	return p;
 }
@@ -203,8 +209,14 @@ void pykvfree_sensitive(const void *p, size_t len)
 {
 	if (ZERO_OR_NULL_PTR(p))
 		return;
-	if (!debug_on() || !debug_wipe(p, len))
+	if (debug_on() && debug_wipe(p, len)) {
+		pykvfree(p);
+		return;
+	}
+	if (!py_is_ours(p))
 		memzero_explicit((void *)p, len);
+	else if (!block_wipe(p))
+		return;
 	pykvfree(p);
 }
 EXPORT_SYMBOL_GPL(pykvfree_sensitive);
@@ -341,7 +353,28 @@ static void devm_block_release(struct device *dev, void *res)
 
 static int devm_block_match(struct device *dev, void *res, void *p)
 {
-	return ((struct devm_block *)res)->p == p;
+	return READ_ONCE(((struct devm_block *)res)->p) == p;
+}
+
+static void *devm_alloc_at(struct device *dev, size_t size, gfp_t gfp,
+			   unsigned long ip)
+{
+	struct devm_block *block;
+	void *p;
+
+	if (!size)
+		return ZERO_SIZE_PTR;
+	block = devres_alloc(devm_block_release, sizeof(*block), gfp);
+	if (!block)
+		return NULL;
+	p = alloc_at(size, gfp, ip);
+	if (!p) {
+		devres_free(block);
+		return NULL;
+	}
+	block->p = p;
+	devres_add(dev, block);
+	return p;
 }
 
 /**
@@ -357,22 +390,7 @@ static int devm_block_match(struct device *dev, void *res, void *p)
  */
 void *devm_pyalloc(struct device *dev, size_t size, gfp_t gfp)
 {
-	struct devm_block *block;
-	void *p;
-
-	if (!size)
-		return ZERO_SIZE_PTR;
-	block = devres_alloc(devm_block_release, sizeof(*block), gfp);
-	if (!block)
-		return NULL;
-	p = alloc_at(size, gfp, _RET_IP_);
-	if (!p) {
-		devres_free(block);
-		return NULL;
-	}
-	block->p = p;
-	devres_add(dev, block);
-	return p;
+	return devm_alloc_at(dev, size, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(devm_pyalloc);
 
@@ -395,7 +413,7 @@ void *devm_pyrealloc(struct device *dev, void *p, size_t new_size, gfp_t gfp)
 	void *new;
 
 	if (ZERO_OR_NULL_PTR(p))
-		return devm_pyalloc(dev, new_size, gfp);
+		return devm_alloc_at(dev, new_size, gfp, _RET_IP_);
 	if (!new_size) {
 		devm_pyfree(dev, p);
 		return ZERO_SIZE_PTR;
@@ -404,9 +422,10 @@ void *devm_pyrealloc(struct device *dev, void *p, size_t new_size, gfp_t gfp)
 	block = devres_find(dev, devm_block_release, devm_block_match, p);
 	if (!block)
 		return devm_krealloc(dev, p, new_size, gfp);
-	new = pyrealloc(p, new_size, gfp);
-	if (new)
-		block->p = new;
+	/* If it moves, somebody else may have @p, and look for it, before we know. */
+	WRITE_ONCE(block->p, NULL);
+	new = realloc_at(p, new_size, gfp, _RET_IP_);
+	WRITE_ONCE(block->p, new ?: p);
 	return new;
 }
 EXPORT_SYMBOL_GPL(devm_pyrealloc);

@@ -671,6 +671,21 @@ static void double_sensitive_free_is_refused(struct kunit *test)
 	py_put_many(block, 3);
 }
 
+static void double_sensitive_free_of_what_may_be_vmallocs_is_refused(struct kunit *test)
+{
+	void **block = py_get_many(test, 3, 64);
+
+	pyfree(block[1]);
+	pykvfree_sensitive(block[0], 64);
+	PY_SUPPRESS_WARN(test)
+		pykvfree_sensitive(block[0], 64);
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
+	KUNIT_EXPECT_EQ(test, py_walk(test)->corrupt, 0);
+	KUNIT_EXPECT_PTR_EQ(test, py_get(64, GFP_KERNEL), block[0]);
+	KUNIT_EXPECT_PTR_EQ(test, py_get(64, GFP_KERNEL), block[1]);
+	py_put_many(block, 3);
+}
+
 static struct kunit_case py_pool_cases[] = {
 	KUNIT_CASE(first_block_is_first_byte_of_the_page),
 	KUNIT_CASE(fresh_blocks_come_in_address_order),
@@ -708,6 +723,7 @@ static struct kunit_case py_pool_cases[] = {
 	KUNIT_CASE(new_block_is_zeroed_as_booted),
 	KUNIT_CASE(double_free_is_refused),
 	KUNIT_CASE(double_sensitive_free_is_refused),
+	KUNIT_CASE(double_sensitive_free_of_what_may_be_vmallocs_is_refused),
 	{}
 };
 
