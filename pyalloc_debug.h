@@ -31,6 +31,7 @@
 #define PY_DEBUG_PAD		8	/* bytes of these on each side, at least */
 
 /* What a block's state is, if nobody wrote over it. */
+#define PY_DEBUG_VIRGIN		0x67726976U	/* was never handed out: no header yet */
 #define PY_DEBUG_LIVE		0x65766c79U
 #define PY_DEBUG_PARKED		0x6b726170U	/* pyfree_nolock() has it: @link */
 #define PY_DEBUG_FREED		0x65726679U
@@ -375,8 +376,13 @@ static void debug_check_dead(const struct pyheap *heap, struct py_debug *h)
 {
 	const u8 *bad;
 
-	if (h->state != PY_DEBUG_FREED || !debug_sane(h))
+	if (h->state == PY_DEBUG_VIRGIN)
 		return;
+	if (h->state != PY_DEBUG_FREED || !debug_sane(h)) {
+		debug_report(heap, NULL, NULL, "Header overwritten",
+			     "the block is used as it is");
+		return;
+	}
 	if (debug_flags & DEBUG_FILL) {
 		bad = first_not(debug_block(h), PY_DEBUG_DEAD, h->size);
 		if (bad)
@@ -421,7 +427,7 @@ static noinline void *debug_take(struct py_cpu *c, struct pyheap_cpu *hc,
 		pool_carve(c, hc, pool, class);
 		for (; i < pool->carved; i++) {
 			block = py_pool_base(pool) + i * py_class_stride(class);
-			((struct py_debug *)block)->state = 0;
+			((struct py_debug *)block)->state = PY_DEBUG_VIRGIN;
 		}
 	}
 	block = pool->free;
@@ -526,33 +532,21 @@ static struct {
 	struct py_debug *last;
 	unsigned long nr;
 	size_t bytes;
+	atomic_t leaving;	/* taken out, and not back where they are from */
+	bool broken;		/* some were lost: see quarantine_lose() */
 } quarantine;
 
 static void quarantine_add(struct py_debug *h)
 {
 	lockdep_assert_held(&quarantine_lock);
 	h->link = NULL;
-	if (quarantine.first)
+	if (quarantine.nr)
 		quarantine.last->link = h;
 	else
 		quarantine.first = h;
 	quarantine.last = h;
 	quarantine.nr++;
 	quarantine.bytes += debug_whole(h->size);
-}
-
-/* The oldest, if there are more bytes than @most. */
-static struct py_debug *quarantine_take(size_t most)
-{
-	struct py_debug *h = quarantine.first;
-
-	lockdep_assert_held(&quarantine_lock);
-	if (!h || (most && quarantine.bytes <= most))
-		return NULL;
-	quarantine.first = h->link;
-	quarantine.nr--;
-	quarantine.bytes -= debug_whole(h->size);
-	return h;
 }
 
 /* Whose is a raw block that waits? Its header may be overwritten. */
@@ -576,6 +570,52 @@ static struct pyheap *debug_owner(const struct py_debug *h)
 	}
 	rcu_read_unlock();
 	return large ? heap : NULL;
+}
+
+/* Is @h the header of a block that was freed? It may be anything. */
+static bool quarantine_may_have(struct py_debug *h)
+{
+	unsigned int class;
+
+	if (!debug_owner(h))
+		return false;
+	if (py_block_heap(h, &class) && debug_header(py_arena_of(h), h) != h)
+		return false;
+	return h->state == PY_DEBUG_FREED && debug_sane(h);
+}
+
+/*
+ * Where @h should be, somebody wrote over a header. What waits behind it is not found any
+ * more, and stays until its heap goes; how many of which heap is not known.
+ */
+static void quarantine_lose(struct py_debug *h)
+{
+	lockdep_assert_held(&quarantine_lock);
+	quarantine.first = NULL;
+	quarantine.nr = 0;
+	quarantine.bytes = 0;
+	WRITE_ONCE(quarantine.broken, true);
+	debug_report(debug_owner(h) ?: &py_default, NULL, NULL, "Header overwritten",
+		     "what waits in the quarantine is not used again");
+}
+
+/* The oldest, if there are more bytes than @most. */
+static struct py_debug *quarantine_take(size_t most)
+{
+	struct py_debug *h = quarantine.first;
+
+	lockdep_assert_held(&quarantine_lock);
+	if (!quarantine.nr || (most && quarantine.bytes <= most))
+		return NULL;
+	if (!quarantine_may_have(h)) {
+		quarantine_lose(h);
+		return NULL;
+	}
+	quarantine.first = h->link;
+	quarantine.nr--;
+	quarantine.bytes -= debug_whole(h->size);
+	atomic_inc(&quarantine.leaving);
+	return h;
 }
 
 static void debug_put_large(struct pyheap *heap, struct py_debug *h)
@@ -615,6 +655,7 @@ static void quarantine_let_go(struct py_debug *h)
 	debug_put(heap, h);
 	smp_mb__before_atomic();	/* pairs with quarantine_wait() */
 	atomic_long_dec(&heap->quarantined);
+	atomic_dec(&quarantine.leaving);
 }
 
 static void debug_release(struct pyheap *heap, struct py_debug *h)
@@ -652,6 +693,7 @@ static void quarantine_empty(const struct pyheap *heap, bool may_sleep)
 		h = quarantine_take(0);
 		if (h && heap && debug_owner(h) != heap) {
 			quarantine_add(h);
+			atomic_dec(&quarantine.leaving);
 			h = NULL;
 		}
 		spin_unlock_irqrestore(&quarantine_lock, flags);
@@ -662,11 +704,31 @@ static void quarantine_empty(const struct pyheap *heap, bool may_sleep)
 	}
 }
 
+/* Does a block of @heap wait, as far as the headers lead? */
+static bool quarantine_holds(const struct pyheap *heap)
+{
+	struct py_debug *h;
+	unsigned long n, flags;
+	bool holds = false;
+
+	spin_lock_irqsave(&quarantine_lock, flags);
+	h = quarantine.first;
+	for (n = quarantine.nr; n && !holds && quarantine_may_have(h); n--) {
+		holds = debug_owner(h) == heap;
+		h = h->link;
+	}
+	spin_unlock_irqrestore(&quarantine_lock, flags);
+	return holds;
+}
+
 /* For pyheap_destroy(): nobody has any of @heap's blocks then. */
 static void quarantine_wait(struct pyheap *heap)
 {
 	while (atomic_long_read(&heap->quarantined)) {
 		quarantine_empty(heap, true);
+		if (READ_ONCE(quarantine.broken) && !quarantine_holds(heap) &&
+		    !atomic_read(&quarantine.leaving))
+			break;		/* the others were lost */
 		if (atomic_long_read(&heap->quarantined))
 			schedule_timeout_uninterruptible(1);
 	}
@@ -727,6 +789,13 @@ static noinline bool debug_free(struct pyheap *heap, const void *p, unsigned lon
 	return true;
 }
 
+/* May it be kfree()'s? KFENCE has reserved pages, if it is there from the beginning. */
+static bool handed_out_by_kernel(const void *p)
+{
+	return virt_addr_valid(p) && (!PageReserved(virt_to_page(p)) ||
+				      PageSlab(virt_to_head_page(p)));
+}
+
 /* Instead of kfree(). */
 static bool debug_kfree(const void *p, unsigned long ip)
 {
@@ -734,8 +803,7 @@ static bool debug_kfree(const void *p, unsigned long ip)
 		return false;
 	if (debug_free(&py_default, p, ip))
 		return true;
-	if (!(py_default.flags & PYHEAP_DEBUG) ||
-	    (virt_addr_valid(p) && !PageReserved(virt_to_page(p))))
+	if (!(py_default.flags & PYHEAP_DEBUG) || handed_out_by_kernel(p))
 		return false;
 	count_event(&py_default, PY_EV_BAD_FREE);
 	debug_report(&py_default, NULL, NULL,
@@ -841,7 +909,8 @@ static void debug_free_live(struct pyheap *heap, struct py_large *large)
 {
 	struct py_debug *h = (void *)large->p - large->front;
 
-	if (h->state == PY_DEBUG_LIVE && debug_sane(h))
+	/* FREED: the quarantine has lost it. */
+	if ((h->state == PY_DEBUG_LIVE || h->state == PY_DEBUG_FREED) && debug_sane(h))
 		debug_check_pads(heap, h);
 	else
 		debug_report(heap, NULL, NULL, "Header overwritten", "freed with the heap");

@@ -17,6 +17,10 @@ setup()
 	load_all debug=FZPU
 }
 
+# With CONFIG_KFENCE, and kfence.sample_interval on the command line.
+[ "$(cat /sys/module/kfence/parameters/sample_interval 2>/dev/null || echo 0)" -gt 0 ] ||
+	leave_out objects_of_kfence
+
 act()
 {
 	echo "$1" >"$DEBUGFS/bad_pyalloc/do" || fail "'$1' failed"
@@ -222,8 +226,36 @@ test_a_write_after_free_when_the_block_is_used_again()
 {
 	reported write_and_reuse 'Poison overwritten'
 	by 'middle|do_write' 64
-	said 'pyalloc: Freed in .*(write_and_reuse|do_write)'
+	said 'pyalloc: Freed in .*(write_at_and_reuse|do_write)'
 	marked Object 5a
+}
+
+# Of a block that is free already: before it, where there is what is known of it.
+test_a_header_that_is_overwritten_when_the_block_is_used_again()
+{
+	reported write_before_and_reuse 'Header overwritten'
+	said 'pyalloc: FIX heap default: the block is used as it is'
+}
+
+# What else waits is lost, but nobody waits for it, nor does what waits later suffer.
+lost_in_the_quarantine()
+{
+	reload debug=FZPU debug_quarantine=64
+	reported "$1" 'Header overwritten' bad
+	said 'pyalloc: FIX heap bad: what waits in the quarantine is not used again'
+	act use_heaps_together
+	act use_all_sizes
+	is "reports" "$(reports)" 1
+}
+
+test_a_header_that_is_overwritten_in_the_quarantine()
+{
+	lost_in_the_quarantine write_before_and_destroy
+}
+
+test_a_link_that_is_overwritten_in_the_quarantine()
+{
+	lost_in_the_quarantine write_link_and_destroy
 }
 
 test_a_write_after_free_when_the_quarantine_ends()
@@ -441,6 +473,11 @@ test_a_storm()
 	unload test_pyalloc
 	is "reports" "$(reports)" 0
 	eventually 1 all_came_back || fail "$(cat "$PY/stats")"
+}
+
+test_objects_of_kfence()
+{
+	silent use_kfence
 }
 
 test_a_resize_that_there_is_no_memory_for()

@@ -8,6 +8,8 @@
 
 #include <linux/cpu.h>
 #include <linux/debugfs.h>
+#include <linux/jiffies.h>
+#include <linux/kfence.h>
 #include <linux/kmemleak.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
@@ -300,7 +302,7 @@ static int read_after_free_elsewhere(void)
  */
 
 /* And allocate until it is handed out again. */
-static int write_and_reuse(void)
+static int write_at_and_reuse(long at)
 {
 	u8 *p = middle(hidden(64)), *q = NULL;
 	unsigned int i;
@@ -308,13 +310,24 @@ static int write_and_reuse(void)
 	if (!p)
 		return -ENOMEM;
 	pyfree(p);
-	poke(p, 3);
+	poke(p, at);
 	for (i = 0; i < 1000 && q != p; i++) {
 		q = pyalloc(hidden(64), GFP_KERNEL);
 		pyfree(q);
 	}
 	free_sides();
 	return q == p ? 0 : -EIO;
+}
+
+static int write_and_reuse(void)
+{
+	return write_at_and_reuse(3);
+}
+
+/* Only what says who allocated it. */
+static int write_before_and_reuse(void)
+{
+	return write_at_and_reuse(-90);
 }
 
 /* It may be handed out again, but waits in the quarantine. */
@@ -751,6 +764,44 @@ static int write_and_destroy(void)
 	return with_heap(write_and_destroy_in, PYHEAP_MUST_BE_EMPTY);
 }
 
+/* @at of the first that waits in the quarantine, and of those behind it. */
+static int write_at_and_destroy(struct pyheap *heap, long at)
+{
+	u8 *p[10];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(p); i++) {
+		p[i] = pyheap_alloc(heap, hidden(i % 2 ? 64 : LARGE), GFP_KERNEL);
+		if (!p[i])
+			return -ENOMEM;
+	}
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		pyheap_free(heap, p[ARRAY_SIZE(p) - 1 - i]);
+	poke(p[ARRAY_SIZE(p) - 1], at);
+	return 0;
+}
+
+static int write_before_and_destroy_in(struct pyheap *heap)
+{
+	return write_at_and_destroy(heap, -90);
+}
+
+static int write_before_and_destroy(void)
+{
+	return with_heap(write_before_and_destroy_in, 0);
+}
+
+/* The link, to the one behind it. */
+static int write_link_and_destroy_in(struct pyheap *heap)
+{
+	return write_at_and_destroy(heap, -128);
+}
+
+static int write_link_and_destroy(void)
+{
+	return with_heap(write_link_and_destroy_in, 0);
+}
+
 static int leave(struct pyheap *heap, size_t size)
 {
 	void *p = pyheap_alloc(heap, size, GFP_KERNEL);
@@ -1047,6 +1098,24 @@ static int use_huge(void)
 	return err;
 }
 
+/* Until one of them is KFENCE's. */
+static int use_kfence(void)
+{
+	unsigned long end = jiffies + 5 * HZ;
+	bool seen = false;
+	void *p;
+
+	while (!seen && time_before(jiffies, end)) {
+		p = pyalloc(hidden(600), GFP_KERNEL);
+		if (!p)
+			return -ENOMEM;
+		seen = is_kfence_address(p);
+		pyfree(p);
+		cond_resched();
+	}
+	return seen ? 0 : -ETIME;
+}
+
 /* A block that was freed on another CPU and is allocated again. */
 static int use_again(void)
 {
@@ -1286,7 +1355,10 @@ static const struct {
 	ACTION(realloc_after_free),
 	ACTION(size_after_free),
 	ACTION(write_and_reuse),
+	ACTION(write_before_and_reuse),
 	ACTION(write_and_wait),
+	ACTION(write_before_and_destroy),
+	ACTION(write_link_and_destroy),
 	ACTION(underrun_largest),
 	ACTION(overrun_resized),
 	ACTION(double_free_elsewhere),
@@ -1333,6 +1405,7 @@ static const struct {
 	ACTION(use_size),
 	ACTION(use_nolock),
 	ACTION(use_kvfree),
+	ACTION(use_kfence),
 	ACTION(use_huge),
 	ACTION(use_again),
 	ACTION(use_other_class),
