@@ -549,10 +549,8 @@ static void single_pages_look_like_an_arena(struct kunit *test)
 {
 	struct py_own *own = py_own(test, PYHEAP_VMALLOC);
 	unsigned int n = 10 * PY_ARENA_MAX_BLOCKS, i;
-	long before = py_slab_pages(), during;
 	void **block = py_get_many_of(test, own, n, PYALLOC_MAX);
 
-	during = py_slab_pages();
 	for (i = 0; i < n; i++) {
 		KUNIT_ASSERT_TRUE(test, block[i] && is_vmalloc_addr(block[i]));
 		KUNIT_EXPECT_TRUE(test, py_heap_of(block[i], own));
@@ -560,18 +558,42 @@ static void single_pages_look_like_an_arena(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, py_look(own)->arenas, 10);
 	KUNIT_EXPECT_EQ(test, pyheap_stats_total(&own->stats), 10 * PY_ARENA_SIZE);
-	/* Two regions. The books are exact to some pages a CPU. */
-	KUNIT_EXPECT_GE(test, during - before, 15 * PY_ARENA_PAGES);
-	KUNIT_EXPECT_LE(test, during - before, 18 * PY_ARENA_PAGES);
 	py_put_many_of(own, block, n);
 	pyalloc_trim();
 	KUNIT_EXPECT_EQ(test, py_look(own)->arenas, 0);
-	KUNIT_EXPECT_LE(test, py_slab_pages() - before, PY_ARENA_PAGES);
-
-	/* Again, and away with all of it. */
-	KUNIT_EXPECT_NOT_NULL(test, py_get_of(own, 64, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
-	KUNIT_EXPECT_LE(test, py_slab_pages() - before, PY_ARENA_PAGES);
+}
+
+/* Two regions while there are ten arenas, none after a trim, and none after the heap. */
+static void single_pages_are_booked(struct kunit *test)
+{
+	unsigned int n = 10 * PY_ARENA_MAX_BLOCKS, try;
+	long before, during = 0, trimmed = 0, after = 0;
+	struct py_own *own;
+	void **block;
+
+	/*
+	 * The books are exact to some pages a CPU. But with KASAN megabytes of what others
+	 * freed wait, and go at any time: then it is tried again.
+	 */
+	for (try = 0; try < 5; try++) {
+		before = py_slab_pages();
+		own = py_own(test, PYHEAP_VMALLOC);
+		block = py_get_many_of(test, own, n, PYALLOC_MAX);
+		during = py_slab_pages() - before;
+		py_put_many_of(own, block, n);
+		kunit_kfree(test, block);
+		pyalloc_trim();
+		trimmed = py_slab_pages() - before;
+		KUNIT_EXPECT_NOT_NULL(test, py_get_of(own, 64, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, pyheap_destroy(own->heap), 0);
+		after = py_slab_pages() - before;
+		if (during >= 15 * PY_ARENA_PAGES && during <= 18 * PY_ARENA_PAGES &&
+		    trimmed <= PY_ARENA_PAGES && after <= PY_ARENA_PAGES)
+			return;
+	}
+	KUNIT_FAIL(test, "booked: %ld pages, %ld after trim, %ld after all", during,
+		   trimmed, after);
 }
 
 /* Not a page of a region has two places: what is written to one stays there. */
@@ -706,6 +728,7 @@ static struct kunit_case py_heap_cases[] = {
 	KUNIT_CASE(empty_one_costs_little),
 	KUNIT_CASE(what_it_held_comes_back),
 	KUNIT_CASE(single_pages_look_like_an_arena),
+	KUNIT_CASE(single_pages_are_booked),
 	KUNIT_CASE(single_pages_are_there_once),
 	KUNIT_CASE(single_pages_go_with_the_heap),
 	KUNIT_CASE(single_pages_are_mapped_by_who_may_sleep),
