@@ -656,14 +656,14 @@ static void double_free_is_refused(struct kunit *test)
 }
 
 /* The wiping must leave the link alone that the first free wrote. */
-static void double_sensitive_free_is_refused(struct kunit *test)
+static void py_wipe_twice(struct kunit *test, void (*wipe)(const void *p))
 {
 	void **block = py_get_many(test, 3, 64);
 
 	pyfree(block[1]);
-	pyfree_sensitive(block[0]);
+	wipe(block[0]);
 	PY_SUPPRESS_WARN(test)
-		pyfree_sensitive(block[0]);
+		wipe(block[0]);
 	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
 	KUNIT_EXPECT_EQ(test, py_walk(test)->corrupt, 0);
 	KUNIT_EXPECT_PTR_EQ(test, py_get(64, GFP_KERNEL), block[0]);
@@ -671,19 +671,19 @@ static void double_sensitive_free_is_refused(struct kunit *test)
 	py_put_many(block, 3);
 }
 
+static void double_sensitive_free_is_refused(struct kunit *test)
+{
+	py_wipe_twice(test, pyfree_sensitive);
+}
+
+static void py_kvwipe(const void *p)
+{
+	pykvfree_sensitive(p, 64);
+}
+
 static void double_sensitive_free_of_what_may_be_vmallocs_is_refused(struct kunit *test)
 {
-	void **block = py_get_many(test, 3, 64);
-
-	pyfree(block[1]);
-	pykvfree_sensitive(block[0], 64);
-	PY_SUPPRESS_WARN(test)
-		pykvfree_sensitive(block[0], 64);
-	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
-	KUNIT_EXPECT_EQ(test, py_walk(test)->corrupt, 0);
-	KUNIT_EXPECT_PTR_EQ(test, py_get(64, GFP_KERNEL), block[0]);
-	KUNIT_EXPECT_PTR_EQ(test, py_get(64, GFP_KERNEL), block[1]);
-	py_put_many(block, 3);
+	py_wipe_twice(test, py_kvwipe);
 }
 
 static struct kunit_case py_pool_cases[] = {
