@@ -757,11 +757,10 @@ static bool node_refill(struct pyheap_node *node)
 	struct page *page, *next;
 	unsigned int n, again = 0;
 	LIST_HEAD(others);
+	int given = atomic_read_acquire(&node->given);
 
-	if (!READ_ONCE(node->refill) || !READ_ONCE(node->nr_gone))
+	if (given == READ_ONCE(node->given_no_more) || !READ_ONCE(node->nr_gone))
 		return false;
-	/* Before: what is given back meanwhile is not to be forgotten. */
-	WRITE_ONCE(node->refill, false);
 	for (n = 0; n < PY_REFILL; n++) {
 		page = alloc_pages_node(node->nid, PY_ARENA_GFP, 0);
 		if (!page)
@@ -773,8 +772,8 @@ static bool node_refill(struct pyheap_node *node)
 	}
 	list_for_each_entry_safe(page, next, &others, lru)
 		__free_page(page);
-	if (again)
-		WRITE_ONCE(node->refill, true);
+	if (!again)
+		WRITE_ONCE(node->given_no_more, given);
 	return again;
 }
 
@@ -971,7 +970,6 @@ static unsigned long arena_give_back(struct py_arena *arena)
 		arena_change(arena, 0, arena->gone | mask);
 		node->pages_back += hweight64(mask);
 		WRITE_ONCE(node->nr_gone, node->nr_gone + hweight64(mask));
-		WRITE_ONCE(node->refill, true);
 	}
 	spin_unlock_irqrestore(&node->lock, flags);
 
@@ -981,6 +979,7 @@ static unsigned long arena_give_back(struct py_arena *arena)
 	arena_book(arena, -(long)pages);
 	for (rest = mask; rest; rest &= rest - 1)
 		page_give_back(arena, arena_page(arena, __ffs64(rest)));
+	atomic_fetch_inc_release(&node->given);	/* pairs with node_refill() */
 	return pages;
 }
 

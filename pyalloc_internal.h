@@ -300,7 +300,8 @@ struct pyheap_node {
 	unsigned int nr_empty;	/* arenas with all pools unused */
 	unsigned long nr_unused;	/* pools in the arenas' free sets */
 	unsigned long nr_gone;		/* pages given back out of the arenas */
-	bool refill;			/* some of them may still be had again */
+	atomic_t given;			/* times that some were */
+	int given_no_more;		/* @given when none was to be had again */
 	unsigned long retry;	/* jiffies: no new arena before */
 	struct list_head regions;	/* with PYHEAP_VMALLOC */
 	bool wants_region;		/* an atomic caller had none */
