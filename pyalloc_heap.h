@@ -299,7 +299,8 @@ static u64 heap_live(struct pyheap *heap)
 	for (i = 0; i < PYALLOC_NR_CLASSES; i++)
 		live += stats->class[i].handed_out;
 	kfree(stats);
-	return live;
+	/* What the quarantine still counts now is lost there, and nobody has it. */
+	return live - atomic_long_read(&heap->quarantined);
 }
 
 /* kmemleak, the profiler and /proc/allocinfo know each block that was not freed. */

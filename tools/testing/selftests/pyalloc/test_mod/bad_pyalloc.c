@@ -799,7 +799,7 @@ static int write_link_and_destroy_in(struct pyheap *heap)
 
 static int write_link_and_destroy(void)
 {
-	return with_heap(write_link_and_destroy_in, 0);
+	return with_heap(write_link_and_destroy_in, PYHEAP_MUST_BE_EMPTY);
 }
 
 static int leave(struct pyheap *heap, size_t size)
