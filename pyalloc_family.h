@@ -160,7 +160,7 @@ EXPORT_SYMBOL_GPL(pyasprintf);
  *
  * The peer of kvfree().
  *
- * Context: As kvfree(): not in an interrupt if it is vmalloc()'s.
+ * Context: As kvfree(): if it is vmalloc()'s, not under a spinlock.
  */
 void pykvfree(const void *p)
 {

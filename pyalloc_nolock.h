@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * pyalloc: blocks in any context, NMI too.
+ * pyalloc: blocks in any context, NMI too. What may not be freed where pyfree_nolock() is
+ * called waits in a list of the CPU, which an irq_work frees, on PREEMPT_RT a worker.
  *
  * A part of pyalloc.c, and included there alone; see pyalloc_debugfs.h.
  */
@@ -70,7 +71,6 @@ void *pyalloc_nolock(size_t size, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(pyalloc_nolock);
 
-/* On the CPU of the list, or when that is dead. */
 static void free_later(struct py_cpu *c)
 {
 	struct llist_node *list = llist_del_all(&c->later), *next;
@@ -135,8 +135,9 @@ static bool later_add(struct py_cpu *c, const void *p)
  * @p: what pyalloc() or one of its kin returned, or kmalloc(), or NULL
  *
  * The peer of kfree_nolock(). A block goes to a list of this CPU, from where it comes
- * home within a second; what is kmalloc()'s, or must be wiped, is freed by an
- * irq_work, with PREEMPT_RT by a worker.
+ * home within a second; what is kmalloc()'s, or must be wiped, told of or checked, is
+ * freed by an irq_work, with PREEMPT_RT by a worker. Its first eight bytes are written to
+ * before that, which KFENCE and slab_debug tell of if it is kmalloc()'s and shorter.
  *
  * Context: Any, NMI too.
  */
