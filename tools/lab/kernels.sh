@@ -70,12 +70,15 @@ write_sources()
 	fi
 }
 
+# Lists that a mirror has had for weeks are signed as they were.
+STALE_LISTS=Acquire::Check-Valid-Until=false
+
 # apt_for SUITE COMMAND...: an apt command that sees SUITE, its base and its security
 apt_for()
 {
 	local state=$CACHE/apt/$1
 
-	"${@:2}" \
+	"${@:2}" -o "$STALE_LISTS" \
 		-o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
 		-o Dir::State::Lists="$state/lists" -o Dir::Cache="$state/cache" \
 		-o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3
@@ -309,7 +312,7 @@ install_trixie_headers()
 	# The machine's proxy settings, if it has any.
 	apt-config dump | grep '^Acquire::https\?::' >"$TRIXIE/etc/apt/apt.conf.d/90host" || :
 	cp /etc/resolv.conf "$TRIXIE/etc/"
-	in_trixie "$CACHE/work" apt-get -q update
+	in_trixie "$CACHE/work" apt-get -q -o "$STALE_LISTS" update
 	in_trixie "$CACHE/work" apt-get -q -y install --no-install-recommends \
 		binutils ccache make "linux-headers-$1"
 	touch "$TRIXIE/var/lib/$1.installed"
