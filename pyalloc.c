@@ -935,13 +935,16 @@ static unsigned long node_release_kept(struct pyheap_node *node)
 	return arena_free_list(&dead);
 }
 
+/* split_page() wants pages as they were allocated: DEBUG_VM looks at that. */
 static void arena_split(struct py_arena *arena)
 {
 	int refs[PY_ARENA_PAGES];
 	unsigned int i;
 
-	for (i = 1; i < PY_ARENA_PAGES; i++)
+	for (i = 1; i < PY_ARENA_PAGES; i++) {
 		refs[i] = page_ref_count(arena_page(arena, i));
+		set_page_count(arena_page(arena, i), 0);
+	}
 	split_page(virt_to_page(arena), PY_ARENA_ORDER);
 	for (i = 1; i < PY_ARENA_PAGES; i++)
 		page_own(arena_page(arena, i), refs[i]);
