@@ -630,7 +630,8 @@ static void py_storm_step(struct py_storm_cpu *sc, enum py_storm_context context
 	unsigned int i = prandom_u32_state(rnd) % PY_STORM_SLOTS;
 	u64 *p = NULL;
 
-	sc->steps[context]++;
+	/* An interrupt looks at its task's. */
+	WRITE_ONCE(sc->steps[context], sc->steps[context] + 1);
 	if (prandom_u32_state(rnd) % 4) {
 		p = py_get(size, GFP_ATOMIC);
 		if (p) {
@@ -653,7 +654,7 @@ static enum hrtimer_restart py_storm_hard(struct hrtimer *timer)
 	py_storm_step(sc, PY_STORM_HARD);
 	tasklet_schedule(&sc->tasklet);
 	/* Give way if the task does not come to its turn. */
-	if (sc->steps[PY_STORM_HARD] > 100 + 2 * sc->steps[PY_STORM_TASK])
+	if (sc->steps[PY_STORM_HARD] > 100 + 2 * READ_ONCE(sc->steps[PY_STORM_TASK]))
 		sc->interval += 1000;
 	hrtimer_forward_now(timer, ns_to_ktime(sc->interval));
 	return HRTIMER_RESTART;
