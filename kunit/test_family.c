@@ -286,16 +286,31 @@ static void copies_are_copies(struct kunit *test)
 	pyfree(array);
 }
 
+static __printf(1, 2) char *py_format(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+
+	va_start(ap, fmt);
+	s = pyvasprintf(GFP_KERNEL, fmt, ap);
+	va_end(ap);
+	return s;
+}
+
 static void text_is_formatted(struct kunit *test)
 {
 	char *s = pyasprintf(GFP_KERNEL, "%s-%04d", "pool", 63);
 	char *empty = pyasprintf(GFP_KERNEL, "%s", "");
+	char *v = py_format("%s-%04d", "arena", 255);
 
 	KUNIT_EXPECT_STREQ(test, s, "pool-0063");
 	KUNIT_EXPECT_STREQ(test, empty, "");
+	KUNIT_EXPECT_STREQ(test, v, "arena-0255");
 	KUNIT_EXPECT_EQ(test, pysize(s), 16);
+	KUNIT_EXPECT_EQ(test, pysize(v), 16);
 	pyfree(s);
 	pyfree(empty);
+	pyfree(v);
 }
 
 /* More than kmalloc() can give. */
