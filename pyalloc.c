@@ -834,19 +834,26 @@ static u64 arena_pick(u64 unused, u64 mine)
 	return BIT_ULL(__ffs64(single));
 }
 
+/* Charges for @pick, which comes to @taken. Of all, one was charged before. */
+static bool pick_charge(struct pyheap *heap, u64 pick, u64 taken)
+{
+	unsigned int pools = hweight64(pick) - !taken;
+
+	return !pools || heap_charge(heap, pools * PY_POOL_SIZE, 0);
+}
+
 /*
- * Takes about @want pools, but not more than @most, out of the fullest arena;
- * returns them as bits.
+ * Takes about @want pools out of the fullest arena, as far as the heap's limit
+ * lets it; returns them as bits. The caller has charged for one.
  */
 static u64 node_take(struct pyheap_node *node, unsigned int want,
-		     unsigned int most, struct py_arena **from)
+		     struct py_arena **from)
 {
 	unsigned int i, cpu = raw_smp_processor_id();
 	u64 taken = 0, mine = 0, unused;
 	struct py_arena *arena;
 	unsigned long flags;
 
-	want = min(want, most);
 	spin_lock_irqsave(&node->lock, flags);
 	node->takes++;
 	if (node->nonempty) {
@@ -860,8 +867,11 @@ static u64 node_take(struct pyheap_node *node, unsigned int want,
 		while (unused && hweight64(taken) < want) {
 			u64 pick = arena_pick(unused, mine);
 
-			if (hweight64(taken | pick) > most)
+			if (unlikely(!pick_charge(node->heap, pick, taken))) {
 				pick &= -pick;
+				if (!pick_charge(node->heap, pick, taken))
+					break;
+			}
 			taken |= pick;
 			mine |= pick;
 			unused &= ~pick;
@@ -1755,17 +1765,12 @@ static __always_inline void *alloc_local(struct py_cpu *c,
 	return block;
 }
 
-/* Charges @heap for up to @want pools; returns how many. */
-static unsigned int heap_charge_pools(struct pyheap *heap, unsigned int want,
-				      gfp_t gfp)
+static bool heap_charge_pool(struct pyheap *heap, gfp_t gfp)
 {
-	while (want && !heap_charge(heap, want * PY_POOL_SIZE, gfp))
-		want--;
-	if (unlikely(!want)) {
-		heap_collect(heap);	/* what others handed back counts still */
-		want = heap_charge(heap, PY_POOL_SIZE, gfp);
-	}
-	return want;
+	if (likely(heap_charge(heap, PY_POOL_SIZE, gfp)))
+		return true;
+	heap_collect(heap);	/* what others handed back counts still */
+	return heap_charge(heap, PY_POOL_SIZE, gfp);
 }
 
 /*
@@ -1782,7 +1787,6 @@ static __always_inline void *block_from_node(struct pyheap *heap, unsigned int c
 	unsigned int want = clamp_t(unsigned int, PY_TAKE_BLOCKS /
 				    class_blocks(class), 2, PY_SPARE_MAX);
 	struct py_arena *arena;
-	unsigned int most;
 	struct py_cpu *c;
 	struct pyheap_cpu *hc;
 	void *block;
@@ -1792,17 +1796,18 @@ static __always_inline void *block_from_node(struct pyheap *heap, unsigned int c
 	/* What just came back is better than what was never used. */
 	if (!llist_empty(&node->back))
 		node_collect(node);
-	most = heap_charge_pools(heap, want + 1, gfp);
-	if (!most)
+	/* For one: what is only wished for must not make the limit look nearer to others. */
+	if (!heap_charge_pool(heap, gfp))
 		return NULL;
 	*why = PY_FALL_ARENA;
 	/* Others may be faster to what is added: a page that came again is one pool. */
-	taken = node_take(node, want, most, &arena);
+	taken = node_take(node, want, &arena);
 	while (!taken && node_grow(node, gfp, why))
-		taken = node_take(node, want, most, &arena);
-	heap_uncharge(heap, (most - hweight64(taken)) * PY_POOL_SIZE);
-	if (!taken)
+		taken = node_take(node, want, &arena);
+	if (!taken) {
+		heap_uncharge(heap, PY_POOL_SIZE);
 		return NULL;
+	}
 	trace_pyalloc_pool_new(node, hweight64(taken));
 
 	preempt_disable();
