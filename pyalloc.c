@@ -1259,11 +1259,19 @@ static bool pool_splice(struct py_cpu *c, struct py_pool *pool,
 	return true;
 }
 
-/* Tells the owner of pool @i that it has a chain. */
+/*
+ * Tells the owner of pool @i that it has a chain. If a block in it was freed twice, the pool
+ * may have been handed back meanwhile: then the chain is dropped.
+ */
 static void inbox_add(struct py_arena *arena, unsigned int i)
 {
 	unsigned int owner = READ_ONCE(arena->owner[i]);
 
+	if (unlikely(owner == PY_NOBODY)) {
+		WRITE_ONCE(arena->remote[i], 0);
+		count_event(arena->heap, PY_EV_BAD_FREE);
+		return;
+	}
 	if (llist_add(&arena->inbox[i], &per_cpu(py_cpu, owner).inbox))
 		reaper_arm();
 }

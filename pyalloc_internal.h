@@ -392,6 +392,8 @@ struct py_cpu {
 	/* Given to pyfree_nolock(), which could not free it. */
 	struct llist_head later;
 	struct irq_work later_kick;
+	unsigned int later_added;
+	unsigned int later_freed;
 
 	/* Pools of this CPU with chains that others freed. */
 	struct llist_head inbox ____cacheline_aligned;

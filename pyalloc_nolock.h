@@ -71,16 +71,35 @@ void *pyalloc_nolock(size_t size, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(pyalloc_nolock);
 
+/*
+ * What is twice in a list makes it a ring, as long as nothing of it is freed. Each was counted
+ * before it was there, so that no list is longer than @most.
+ */
+static bool later_ends(const struct llist_node *list, unsigned int most)
+{
+	for (; list && most; most--)
+		list = list->next;
+	return !list;
+}
+
 static void free_later(struct py_cpu *c)
 {
 	struct llist_node *list = llist_del_all(&c->later), *next;
+	unsigned int freed = READ_ONCE(c->later_freed), n = 0;
 
+	if (unlikely(!later_ends(list, READ_ONCE(c->later_added) - freed))) {
+		bad_free(&py_default, "double free");
+		return;
+	}
 	for (; list; list = next) {
 		next = list->next;
+		n++;
 		if (debug_on())
 			debug_unpark(list);
 		pyfree(list);
 	}
+	/* Two at a time, when the CPU goes away, may lose some: never too high. */
+	WRITE_ONCE(c->later_freed, freed + n);
 }
 
 static void later_work(struct work_struct *work)
@@ -118,16 +137,22 @@ static void later_stop(void)
 
 /*
  * llist_add(), which is a function of the kernel before 7.3: KASAN would see it write a link
- * into what may be shorter. This file is not instrumented. Says if the list was empty.
+ * into what may be shorter. This file is not instrumented. With preemption off. Fails if @p
+ * is the last that was added.
  */
 static bool later_add(struct py_cpu *c, const void *p)
 {
 	struct llist_node *node = (void *)p, *first = READ_ONCE(c->later.first);
 
+	if (unlikely(first == node))	/* a double free */
+		return false;
+	this_cpu_inc(py_cpu.later_added);
 	do
 		WRITE_ONCE(node->next, first);
 	while (!try_cmpxchg(&c->later.first, &first, node));
-	return !first;
+	if (!first)
+		irq_work_queue(&c->later_kick);
+	return true;
 }
 
 /**
@@ -158,8 +183,8 @@ void pyfree_nolock(const void *p)
 	}
 	if (!done && debug_on() && !debug_park(p))
 		done = true;
-	if (!done && later_add(c, p))
-		irq_work_queue(&c->later_kick);
+	if (!done)
+		sane = later_add(c, p);
 	preempt_enable();
 	if (unlikely(!sane))
 		bad_free(&py_default, "double free");

@@ -43,6 +43,45 @@ static void resized_when_its_pool_is_unused_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, py_in_use_all(py_walk(test)), 0);
 }
 
+/* What pyfree_nolock() may not free at once waits in a list. */
+static void kmalloc_s_memory_freed_twice_without_locks_is_refused(struct kunit *test)
+{
+	void *p = kmalloc(600, GFP_KERNEL), *q = kmalloc(600, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	PY_SUPPRESS_WARN(test) {
+		local_irq_disable();		/* nobody frees between the two */
+		pyfree_nolock(q);
+		pyfree_nolock(p);
+		pyfree_nolock(p);
+		local_irq_enable();
+	}
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
+}
+
+/* It makes a ring of the list; what is in that is lost, but for this test. */
+static void ring_of_what_is_freed_later_is_refused(struct kunit *test)
+{
+	void *p = kmalloc(600, GFP_KERNEL), *q = kmalloc(600, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	PY_SUPPRESS_WARN(test) {
+		preempt_disable();
+		local_irq_disable();
+		pyfree_nolock(p);
+		pyfree_nolock(q);
+		pyfree_nolock(p);
+		local_irq_enable();
+		mdelay(50);			/* an irq_work may wait for a tick */
+		preempt_enable();
+	}
+	KUNIT_EXPECT_EQ(test, py_events(test, PY_EV_BAD_FREE), 1);
+	kfree(p);
+	kfree(q);
+}
+
 /*
  * What happens to a block when it is freed happens to what the first free left in it, too.
  * So all others are for kernels where nothing does.
@@ -311,11 +350,41 @@ static void chain_for_an_unused_pool_is_refused(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, py_in_use_all(&s->stats), 0);
 	}
 }
+
+/* The owner gave it back while the chain was between the pool and the inbox. */
+static void chain_for_a_pool_that_went_meanwhile_is_refused(struct kunit *test)
+{
+	struct py_spoilt *s = py_spoilt(test);
+	void *p;
+
+	while (py_spoilt_begin(test, s, &p, 1, 64)) {
+		void **fill = py_get_many(test, PY_BATCH, 16);
+		u16 *owner = &py_arena_of(p)->owner[py_index_of(p)];
+
+		py_spoilt_free(s, &p, 1, fill);
+		local_irq_disable();	/* nobody takes the chain in */
+		s->met = py_chain_of(p);
+		if (s->met)
+			WRITE_ONCE(*owner, PY_NOBODY);
+		local_irq_enable();
+		if (s->met) {
+			pyalloc_trim();
+			KUNIT_EXPECT_EQ(test, py_chain_of(p), 0);
+			WRITE_ONCE(*owner, s->here);
+		} else {
+			PY_SUPPRESS_WARN(test)
+				pyheap_free(s->heap, p);
+		}
+		py_spoilt_end(test, s);
+	}
+}
 #endif
 
 static struct kunit_case py_misuse_cases[] = {
 	KUNIT_CASE(freed_when_its_pool_is_unused_is_refused),
 	KUNIT_CASE(resized_when_its_pool_is_unused_is_refused),
+	KUNIT_CASE(kmalloc_s_memory_freed_twice_without_locks_is_refused),
+	KUNIT_CASE(ring_of_what_is_freed_later_is_refused),
 #ifdef PY_FREES_TOUCH_NOTHING
 	KUNIT_CASE(freed_when_its_pool_is_spare_is_refused),
 	KUNIT_CASE(bulk_that_has_a_block_twice_frees_it_once),
@@ -326,6 +395,7 @@ static struct kunit_case py_misuse_cases[] = {
 	KUNIT_CASE(pool_emptied_with_a_chain_under_way_is_kept),
 	KUNIT_CASE(chain_for_a_pool_without_class_is_refused),
 	KUNIT_CASE(chain_for_an_unused_pool_is_refused),
+	KUNIT_CASE(chain_for_a_pool_that_went_meanwhile_is_refused),
 #endif
 	{}
 };
