@@ -385,9 +385,11 @@ static void debug_check_dead(const struct pyheap *heap, struct py_debug *h)
 	}
 	if (debug_flags & DEBUG_FILL) {
 		bad = first_not(debug_block(h), PY_DEBUG_DEAD, h->size);
-		if (bad)
-			debug_report(heap, h, bad, "Poison overwritten",
-				     "the block is used as it is");
+		if (bad) {
+			debug_report(heap, h, bad, "Poison overwritten", "restored");
+			/* It is looked at again when it is used, if it leaves the quarantine. */
+			fill(debug_block(h), PY_DEBUG_DEAD, h->size);
+		}
 	}
 	debug_check_pads(heap, h);
 }
@@ -663,15 +665,16 @@ static void debug_release(struct pyheap *heap, struct py_debug *h)
 	size_t most = (size_t)debug_quarantine.value * 1024;
 	unsigned long flags;
 
-	/* A stale pointer to kmalloc()'s would not be told from others. */
 	if (!most && !(h->flags & PY_DEBUG_LARGE)) {
 		debug_put(heap, h);
 		return;
 	}
+	/* A stale pointer to kmalloc()'s would not be told from others. */
+	most = max(most, (size_t)PY_DEBUG_KEPT);
 	atomic_long_inc(&heap->quarantined);
 	spin_lock_irqsave(&quarantine_lock, flags);
 	quarantine_add(h);
-	while ((h = quarantine_take(most ?: PY_DEBUG_KEPT))) {
+	while ((h = quarantine_take(most))) {
 		spin_unlock_irqrestore(&quarantine_lock, flags);
 		quarantine_let_go(h);
 		spin_lock_irqsave(&quarantine_lock, flags);

@@ -181,6 +181,15 @@ test_a_double_free_of_a_large_block()
 	refused_free
 }
 
+# It waits although less than that was asked for: kfree() would not know it.
+test_a_double_free_of_a_large_block_with_a_small_quarantine()
+{
+	reload debug=FZPU debug_quarantine=1
+	reported double_free_large 'Object already free'
+	by 'middle|do_write' 500
+	refused_free
+}
+
 test_a_double_free_of_a_large_block_without_locks()
 {
 	reported double_free_large_nolock 'Object already free'
@@ -230,6 +239,15 @@ test_a_write_after_free_when_the_block_is_used_again()
 	marked Object 5a
 }
 
+# Who called those two, as far up as the kernel can tell.
+test_the_stacks_of_who_allocated_and_who_freed()
+{
+	grep -q ' stack_depot_print$' /proc/kallsyms || skip "needs CONFIG_STACKDEPOT"
+	reported write_and_reuse 'Poison overwritten'
+	is "stacks with the system call" "$(log | sed -n '/ Allocated in /,/ Object /p' |
+		grep -c 'vfs_write+0x')" 2
+}
+
 # Of a block that is free already: before it, where there is what is known of it.
 test_a_header_that_is_overwritten_when_the_block_is_used_again()
 {
@@ -263,6 +281,14 @@ test_a_write_after_free_when_the_quarantine_ends()
 	reload debug=FZPU debug_quarantine=64
 	reported write_and_wait 'Poison overwritten'
 	marked Object 5a
+}
+
+# Once, and not a second time when the block is used again.
+test_a_write_after_free_is_told_once()
+{
+	reload debug=FZPU debug_quarantine=64
+	reported write_wait_and_reuse 'Poison overwritten'
+	said 'pyalloc: FIX heap default: restored'
 }
 
 test_a_write_after_free_when_the_heap_is_destroyed()
@@ -496,6 +522,9 @@ test_letters_that_there_are_not()
 	unload_all
 	refused debug=FX
 	refused debug_quarantine=-1
+	refused debug_quarantine=1048577
+	load "$PYALLOC" debug_quarantine=1048576
+	unload pyalloc
 	setup
 }
 

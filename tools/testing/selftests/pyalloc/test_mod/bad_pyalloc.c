@@ -344,6 +344,26 @@ static int write_and_wait(void)
 	return 0;
 }
 
+/* It leaves the quarantine, and then is handed out again. */
+static int write_wait_and_reuse(void)
+{
+	u8 *p = middle(hidden(64)), *q = NULL;
+	unsigned int i;
+
+	if (!p)
+		return -ENOMEM;
+	pyfree(p);
+	poke(p, 3);
+	pyalloc_trim();
+	for (i = 0; i < 1000 && q != p; i++) {
+		q = pyalloc(hidden(64), GFP_KERNEL);
+		pyfree(q);
+		pyalloc_trim();
+	}
+	free_sides();
+	return q == p ? 0 : -EIO;
+}
+
 static int underrun_largest(void)
 {
 	return overrun_of(pyalloc(hidden(PYALLOC_MAX), GFP_KERNEL), -1);
@@ -1357,6 +1377,7 @@ static const struct {
 	ACTION(write_and_reuse),
 	ACTION(write_before_and_reuse),
 	ACTION(write_and_wait),
+	ACTION(write_wait_and_reuse),
 	ACTION(write_before_and_destroy),
 	ACTION(write_link_and_destroy),
 	ACTION(underrun_largest),
