@@ -40,9 +40,34 @@ test_every_file_can_be_read()
 	done
 }
 
+# all_files COMMAND...: while there are all that there can be
+all_files()
+{
+	[ ! -e "$PROF" ] || load "$PROF"
+	[ ! -e "$PROF" ] || echo 1 >"$PY/prof/enable"
+	load "$HEAPS_PYALLOC"
+	for kind in page vmalloc debug; do
+		heap create "$kind" "$kind"
+		heap alloc "$kind" 40 1000
+		heap alloc "$kind" 1000 3
+	done
+	ask alloc 0 40 10000
+	[ ! -e "$PROF" ] || echo first >"$PY/prof/snapshot"
+	heap alloc debug 80 100
+	"$@"
+	unload heaps_pyalloc
+	[ ! -e "$PROF" ] || unload pyalloc_prof
+}
+
+only_root_s()
+{
+	holds "files" "$(find "$PY" -type f | wc -l)" -gt 8
+	is "files of others" "$(find "$PY" -type f -perm /077)" ''
+}
+
 test_nobody_but_root_can_read()
 {
-	is "files of others" "$(find "$PY" -type f -perm /077)" ''
+	all_files only_root_s
 }
 
 test_stats_look_like_python_s()
@@ -133,17 +158,18 @@ test_arenas_are_counted_as_they_come_and_go()
 	is "reclaimed, then" "$(ledger 'arenas reclaimed')" $((20 - $(arenas)))
 }
 
-test_no_file_shows_an_address()
+no_address()
 {
-	[ ! -e "$PROF" ] || load "$PROF"
-	[ ! -e "$PROF" ] || echo 1 >"$PY/prof/enable"
-	ask alloc 0 40 10000
 	find "$PY" -type f -perm -400 | while read -r file; do
 		# As it is written in C, and as a number.
 		! grep -Ei 'f{4}[0-9a-f]{8}|1844[67][0-9]{15}' "$file" ||
 			fail "$file shows an address"
 	done || exit
-	[ ! -e "$PROF" ] || unload pyalloc_prof
+}
+
+test_no_file_shows_an_address()
+{
+	all_files no_address
 }
 
 test_the_map_has_a_legend_and_a_line_an_arena()

@@ -104,11 +104,11 @@ sound()
 # Modules
 #
 
-# insert FILE: its init function's allocation $nth fails
+# insert FILE [PARAMETER]...: its init function's allocation $nth fails
 insert()
 {
 	echo "$nth" >"$KNOBS/nth"
-	insmod "$1" 2>/tmp/inject || :
+	insmod "$@" 2>/tmp/inject || :
 	read -r error <"$KNOBS/error"
 	read -r left <"$KNOBS/left"
 	case $error in
@@ -117,24 +117,24 @@ insert()
 	esac
 	# An insmod tries again by itself, or does not.
 	name=${1##*/}
-	loaded "${name%.ko}" || load "$1"
+	loaded "${name%.ko}" || load "$@"
 }
 
-# inserted_in_turn FILE COMMAND...: which must hold whatever has failed
+# inserted_in_turn COMMAND FILE [PARAMETER]...: COMMAND must hold whatever has failed
 inserted_in_turn()
 {
-	file=$1 nth=0 refused=0
+	check=$1 nth=0 refused=0
 	shift
 	left=0
 	while [ "$left" = 0 ]; do
 		nth=$((nth + 1))
-		insert "$file"
+		insert "$@"
 		refused=$((refused + (error != 0)))
-		"$@" || fail "after allocation $nth: not $*"
+		"$check" || fail "after allocation $nth: not $check"
 	done
 	is "with all of its memory" "$error" 0
 	holds "allocations that it cannot do without" "$refused" -gt 0
-	echo "$((nth - 1)) allocations, $refused of them it cannot do without: $file"
+	echo "$((nth - 1)) allocations, $refused of them it cannot do without: $*"
 }
 
 # Without some of its files, too; without all memory for them, it has to make heaps.
@@ -151,14 +151,30 @@ pyalloc_works()
 	unload pyalloc
 }
 
-test_insmod_pyalloc()
+# insmod_pyalloc [PARAMETER]...
+insmod_pyalloc()
 {
 	teardown
-	inserted_in_turn "$PYALLOC" pyalloc_works
+	inserted_in_turn pyalloc_works "$PYALLOC" "$@"
 	! log | grep -i 'already' || fail "something was left behind"
 	is "loaded and unloaded" "$(log | grep -c 'pyalloc: loaded')" \
 		"$(log | grep -c 'pyalloc: unloaded: all .* no block left')"
 	setup
+}
+
+test_insmod_pyalloc()
+{
+	insmod_pyalloc
+}
+
+test_insmod_pyalloc_in_vmalloc_space()
+{
+	insmod_pyalloc arenas=vmalloc
+}
+
+test_insmod_pyalloc_with_debug_hooks()
+{
+	insmod_pyalloc debug=FZPU debug_quarantine=64
 }
 
 prof_works()
@@ -263,6 +279,7 @@ test_a_heap_is_made()
 	exec 4>"$DEBUGFS/heaps_pyalloc"
 	in_turn created call create h
 	in_turn created call create h vmalloc
+	in_turn created call create h debug
 	exec 4>&-
 }
 

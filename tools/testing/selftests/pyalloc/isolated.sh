@@ -17,6 +17,14 @@ busy_user()
 	sleep 1
 }
 
+# Otherwise the tests below say less than they seem to.
+test_the_isolated_cpu_has_no_tick()
+{
+	nohz=/sys/devices/system/cpu/nohz_full
+	[ -e "$nohz" ] || skip "needs CONFIG_NO_HZ_FULL"
+	is "nohz_full" "$(cat "$nohz")" "$cpu"
+}
+
 within_a_second()
 {
 	result=0
