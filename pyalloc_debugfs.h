@@ -179,7 +179,7 @@ static void heap_walk(struct pyheap *heap, struct pyheap_stats *stats)
 	memset(stats, 0, sizeof(*stats));
 	while ((walk.arena = arena_next(heap, walk.arena)))
 		walk_arena(&walk);
-	for_each_online_cpu(cpu)
+	py_for_each_online_cpu(cpu)
 		walk_on(cpu, walk_outbox, &walk);
 
 	/* A block may have been allocated and freed again after its pool. */

@@ -9,6 +9,7 @@
 #include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/cache.h>
+#include <linux/cpumask.h>
 #include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/llist.h>
@@ -366,6 +367,17 @@ struct py_large {
 	size_t size;		/* usable bytes */
 	u32 front;		/* bytes of kmalloc()'s before @p: debug hooks' */
 };
+
+static inline unsigned int py_next_online_cpu(int cpu)
+{
+	/* data_race(): CPUs come and go, and what a bit was a moment ago will do. */
+	return data_race(cpumask_next(cpu, cpu_online_mask));
+}
+
+/* Without keeping them so. */
+#define py_for_each_online_cpu(cpu)					\
+	for ((cpu) = py_next_online_cpu(-1); (cpu) < nr_cpu_ids;	\
+	     (cpu) = py_next_online_cpu(cpu))
 
 /* What one CPU has for all heaps. */
 struct py_cpu {

@@ -138,14 +138,14 @@ static bool visit_cpus(u8 what, bool all)
 	lockdep_assert_held(&visit_mutex);
 	if (what & PY_VISIT_DRAIN)
 		inboxes_forward();
-	for_each_online_cpu(cpu) {
+	py_for_each_online_cpu(cpu) {
 		struct py_cpu *c = &per_cpu(py_cpu, cpu);
 
 		WRITE_ONCE(c->visit_again, all || cpu_pending(c, what));
 	}
 	do {
 		waiting = false;
-		for_each_online_cpu(cpu) {
+		py_for_each_online_cpu(cpu) {
 			struct py_cpu *c = &per_cpu(py_cpu, cpu);
 
 			/* The CPU wrote visit_again before. */

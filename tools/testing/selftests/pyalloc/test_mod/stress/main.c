@@ -132,10 +132,10 @@ static void act_irq_work(struct irq_work *work)
 static void move_somewhere(struct actor *a)
 {
 	unsigned int n = chance(a, nr_cpu_ids);
-	unsigned int cpu = cpumask_next(n, cpu_online_mask);
+	unsigned int cpu = py_next_online_cpu(n);
 
 	if (cpu >= nr_cpu_ids)
-		cpu = cpumask_first(cpu_online_mask);
+		cpu = py_next_online_cpu(-1);
 	/* The CPU may be gone by now: then not this time. */
 	set_cpus_allowed_ptr(current, cpumask_of(cpu));
 }
