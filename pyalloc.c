@@ -1640,15 +1640,23 @@ static void large_drop(struct py_large *large)
 		pyfree(large);
 }
 
-/* As heap_charge(); what nobody has must not be what fills the heap. */
+/* As heap_charge(); what others handed back counts still, but must not fill the heap. */
+static bool heap_charge_collect(struct pyheap *heap, size_t bytes, gfp_t gfp)
+{
+	if (likely(heap_charge(heap, bytes, gfp)))
+		return true;
+	heap_collect(heap);
+	return heap_charge(heap, bytes, gfp);
+}
+
+/* Nor must what waits in the quarantine. */
 static bool large_charge(struct pyheap *heap, size_t bytes, gfp_t gfp)
 {
 	if (heap_charge(heap, bytes, gfp))
 		return true;
 	if (debug_on())
 		quarantine_spare(heap, gfp);
-	heap_collect(heap);	/* what others handed back counts still */
-	return heap_charge(heap, bytes, gfp);
+	return heap_charge_collect(heap, bytes, gfp);
 }
 
 /* What is handed out begins @front bytes into what kmalloc() gives. */
@@ -1773,14 +1781,6 @@ static __always_inline void *alloc_local(struct py_cpu *c,
 	return block;
 }
 
-static bool heap_charge_pool(struct pyheap *heap, gfp_t gfp)
-{
-	if (likely(heap_charge(heap, PY_POOL_SIZE, gfp)))
-		return true;
-	heap_collect(heap);	/* what others handed back counts still */
-	return heap_charge(heap, PY_POOL_SIZE, gfp);
-}
-
 /*
  * Takes pools from the node, in a "busy" section makes them ours, and lets @take have a
  * block. NULL if there is none; then @why, or PY_NR_REASONS if the heap is at its limit.
@@ -1805,7 +1805,7 @@ static __always_inline void *block_from_node(struct pyheap *heap, unsigned int c
 	if (!llist_empty(&node->back))
 		node_collect(node);
 	/* For one: what is only wished for must not make the limit look nearer to others. */
-	if (!heap_charge_pool(heap, gfp))
+	if (!heap_charge_collect(heap, PY_POOL_SIZE, gfp))
 		return NULL;
 	*why = PY_FALL_ARENA;
 	/* Others may be faster to what is added: a page that came again is one pool. */
