@@ -38,7 +38,7 @@ static inline u32 prof_now(void)
 #define PROF_UNREADY	1UL
 
 /*
- * Each block is in one of two buckets. Only who allocates a block and who frees it write
+ * Each block is in one of a few buckets. Only who allocates a block and who frees it write
  * its record, and one comes after the other. The keys of a bucket are one cache line: most
  * blocks are found with one look.
  */
@@ -50,14 +50,26 @@ struct prof_bucket {
 extern struct prof_bucket *prof_table;
 extern unsigned int prof_shift;		/* of a hash, to an index of it */
 
-static inline struct prof_bucket *prof_bucket1(const void *p)
+#define PROF_CHOICES	3	/* buckets where a block may be */
+
+/*
+ * hash_64() alone would not do. Blocks lie at equal distances, in arenas here and there: it
+ * puts a few hundred of 51,000 into buckets that are full while most of 32,768 have room.
+ */
+static inline unsigned long prof_hash(const void *p)
 {
-	return &prof_table[(unsigned long)p * GOLDEN_RATIO_64 >> prof_shift];
+	unsigned long hash = (unsigned long)p * GOLDEN_RATIO_64;
+
+	return (hash ^ hash >> 32) * GOLDEN_RATIO_64;
 }
 
-static inline struct prof_bucket *prof_bucket2(const void *p)
+/* The first, second, ... choice goes by other bits of @hash. */
+static inline struct prof_bucket *prof_bucket(unsigned long hash,
+					      unsigned int choice)
 {
-	return &prof_table[~(unsigned long)p * GOLDEN_RATIO_64 >> prof_shift];
+	unsigned int bits = BITS_PER_LONG - prof_shift;
+
+	return &prof_table[hash << choice * bits >> prof_shift];
 }
 
 /* ---- Call sites ---- */

@@ -91,18 +91,25 @@ static __always_inline bool record_in(struct prof_bucket *b, const void *p,
 	return false;
 }
 
-static noinline void record_in_second(const void *p, u32 site, u32 size,
+static noinline void record_elsewhere(const void *p, u32 site, u32 size,
 				      u32 given)
 {
-	if (!record_in(prof_bucket2(p), p, site, size, given, prof_sampled()))
-		this_cpu_inc(dropped);
+	unsigned long hash = prof_hash(p);
+	unsigned int i;
+
+	for (i = 1; i < PROF_CHOICES; i++)
+		if (record_in(prof_bucket(hash, i), p, site, size, given,
+			      prof_sampled()))
+			return;
+	this_cpu_inc(dropped);
 }
 
 static __always_inline void record(const void *p, u32 site, u32 size, u32 given,
 				   bool sampled)
 {
-	if (unlikely(!record_in(prof_bucket1(p), p, site, size, given, sampled)))
-		record_in_second(p, site, size, given);
+	if (unlikely(!record_in(prof_bucket(prof_hash(p), 0), p, site, size,
+				given, sampled)))
+		record_elsewhere(p, site, size, given);
 }
 
 static noinline void prof_alloc_slow(unsigned long ip, const void *p,
@@ -155,21 +162,26 @@ static __always_inline bool forget_in(struct prof_bucket *b, const void *p,
 	return false;
 }
 
-static noinline void forget_in_second(const void *p)
+static noinline void forget_elsewhere(const void *p)
 {
-	forget_in(prof_bucket2(p), p, prof_sampled());
+	unsigned long hash = prof_hash(p);
+	unsigned int i;
+
+	for (i = 1; i < PROF_CHOICES; i++)
+		if (forget_in(prof_bucket(hash, i), p, prof_sampled()))
+			return;
 }
 
 static void prof_free(const void *p)
 {
-	if (unlikely(!forget_in(prof_bucket1(p), p, false)))
-		forget_in_second(p);
+	if (unlikely(!forget_in(prof_bucket(prof_hash(p), 0), p, false)))
+		forget_elsewhere(p);
 }
 
 static void prof_free_sampled(const void *p)
 {
-	if (!forget_in(prof_bucket1(p), p, true))
-		forget_in_second(p);
+	if (!forget_in(prof_bucket(prof_hash(p), 0), p, true))
+		forget_elsewhere(p);
 }
 
 static const struct py_prof hooks_all = {

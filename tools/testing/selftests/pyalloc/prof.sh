@@ -428,6 +428,18 @@ test_a_full_table_counts_what_is_not_recorded()
 	is "not recorded" "$(traced not_recorded)" 0
 }
 
+# Of 8192 records in 1024 buckets, whatever the distances: 12 to 42 find no room by calculation.
+test_blocks_of_all_sizes_find_room()
+{
+	begin records=8192
+	for size in $(seq 8 8 512); do
+		ask alloc 0 "$size" 100
+	done
+	holds "not recorded, of 6400" "$(traced not_recorded)" -le 60
+	ask free 0 6400
+	is "bytes, blocks" "$(live)" "0 0"
+}
+
 test_sites_without_room_are_one_site()
 {
 	begin sites=64 depth=16
