@@ -6,7 +6,6 @@
 
 . "$(dirname "$0")/functions.sh"
 
-TRACING=/sys/kernel/tracing
 EVENTS=$TRACING/events/pyalloc
 DO=$DEBUGFS/test_pyalloc/do
 BY_TEST='call_site=block_[a-z_]*+0x[0-9a-f]* ptr=0x[0-9a-f]*'
@@ -17,6 +16,7 @@ command -v trace-cmd >/dev/null || skip_all "needs trace-cmd"
 setup()
 {
 	load_all
+	trace_no_names
 	# Where trace.dat goes.
 	folder=$(mktemp -d) || fail "mktemp -d"
 	trap 'trace-cmd reset; rm -r "$folder"' EXIT

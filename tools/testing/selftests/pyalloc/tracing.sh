@@ -5,12 +5,10 @@
 
 . "$(dirname "$0")/functions.sh"
 
-TRACING=/sys/kernel/tracing
 EVENTS=$TRACING/events/pyalloc
 BY_TEST='call_site=[a-z_]*+[^ ]* .test_pyalloc. '
 
-# An emulated CPU may meet the breakpoint of an instruction that is patched too late.
-! grep -q 'QEMU TCG' /proc/cpuinfo || leave_out on_and_off_under_load
+! emulated || leave_out on_and_off_under_load
 
 [ -d "$TRACING/events" ] || skip_all "needs tracefs at $TRACING, with events"
 
@@ -20,6 +18,7 @@ grep -q 'module events via: :mod:' "$TRACING/README" || leave_out on_before_it_i
 setup()
 {
 	load_all
+	trace_no_names
 	echo >"$TRACING/trace"
 	echo 8192 >"$TRACING/buffer_size_kb"
 	echo 1 >"$TRACING/tracing_on"
