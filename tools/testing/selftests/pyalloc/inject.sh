@@ -240,6 +240,7 @@ pyalloc_again()
 	[ ! -e "$PY" ] || fail "files were left"
 	said 'pyalloc: unloaded: all [1-9][0-9]* arenas returned, no block left'
 	load "$PYALLOC"
+	fail_arenas times=1000000
 	load "$HEAPS_PYALLOC"
 	heap create left
 	heap alloc left 64 300
