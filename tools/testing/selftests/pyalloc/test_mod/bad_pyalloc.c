@@ -1447,7 +1447,10 @@ static ssize_t do_write(struct file *file, const char __user *buf, size_t count,
 	name[count] = '\0';
 	for (i = 0; i < ARRAY_SIZE(actions); i++) {
 		if (sysfs_streq(name, actions[i].name)) {
+			/* What was freed comes back to this CPU. */
+			migrate_disable();
 			err = actions[i].fn();
+			migrate_enable();
 			return err ?: count;
 		}
 	}

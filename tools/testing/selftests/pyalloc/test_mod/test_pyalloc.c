@@ -99,7 +99,8 @@ static bool block_set(struct block *block, void *p, u32 size)
 	return true;
 }
 
-static bool block_fill(struct block *block, u32 size, gfp_t gfp)
+/* noinline: tests know it as the caller. */
+static noinline bool block_fill(struct block *block, u32 size, gfp_t gfp)
 {
 	return block_set(block, pyalloc(size, gfp), size);
 }
@@ -197,14 +198,15 @@ static long do_here(const struct job *job, bool account, bool by_kmalloc)
 	return 0;
 }
 
+/* Callers of pyalloc(), each by itself. */
 static noinline bool fill_40(struct block *block)
 {
-	return block_fill(block, 40, GFP_KERNEL);
+	return block_set(block, pyalloc(40, GFP_KERNEL), 40);
 }
 
 static noinline bool fill_48(struct block *block)
 {
-	return block_fill(block, 48, GFP_KERNEL | __GFP_ZERO);
+	return block_set(block, pyalloc(48, GFP_KERNEL | __GFP_ZERO), 48);
 }
 
 static noinline bool path_40(struct block *block, u32 way);

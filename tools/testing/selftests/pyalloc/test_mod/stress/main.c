@@ -29,6 +29,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
+#include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/interrupt.h>
@@ -131,13 +132,18 @@ static void act_irq_work(struct irq_work *work)
 
 static void move_somewhere(struct actor *a)
 {
-	unsigned int n = chance(a, nr_cpu_ids);
-	unsigned int cpu = py_next_online_cpu(n);
+	unsigned int cpu;
 
+	/*
+	 * A task that is not moved, as the CPU is going away, stays where it may not be, and
+	 * with PREEMPT_RT its next migrate_enable(), such as kmalloc()'s, warns of that.
+	 */
+	cpus_read_lock();
+	cpu = cpumask_next(chance(a, nr_cpu_ids), cpu_online_mask);
 	if (cpu >= nr_cpu_ids)
-		cpu = py_next_online_cpu(-1);
-	/* The CPU may be gone by now: then not this time. */
+		cpu = cpumask_first(cpu_online_mask);
 	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	cpus_read_unlock();
 }
 
 static void timer_start(struct actor *a, struct hrtimer *timer, enum hrtimer_mode mode)
