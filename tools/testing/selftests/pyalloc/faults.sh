@@ -146,9 +146,12 @@ free_mib()
 	echo $(($(sed -n 's/^MemFree: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
 }
 
-# One block of 512 bytes in each arena keeps 130 MiB of them.
+# One block of 512 bytes in each arena keeps 130 MiB of them. What a test before has left of
+# the memory may be in too many pieces, with KASAN.
 pin()
 {
+	compact=/proc/sys/vm/compact_memory
+	! [ -w "$compact" ] || echo 1 >"$compact"
 	ask alloc 0 512 262080
 	ask thin 0 504
 	holds "arenas" "$(arenas)" -ge 500
