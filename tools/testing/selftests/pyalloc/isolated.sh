@@ -65,14 +65,14 @@ test_the_outbox_of_an_isolated_cpu_that_is_busy()
 	within_a_second
 }
 
-# As the kernel's own tracepoint tells. Where CPUs are emulated, it has to be on since the
-# kernel was booted, with trace_event=sched_switch.
+# As the kernel's own tracepoint tells. Where CPUs are emulated, it has to be on before there
+# is a second one, as with trace_event=sched:sched_switch on the kernel's command line.
 test_the_reaper_does_not_work_there()
 {
 	event=$TRACING/events/sched/sched_switch
 	[ -w "$event/enable" ] || skip "needs tracepoints"
 	was_on=$(cat "$event/enable")
-	[ "$was_on" = 1 ] || ! emulated || skip "needs trace_event=sched_switch"
+	[ "$was_on" = 1 ] || ! emulated || skip "needs trace_event=sched:sched_switch"
 	echo 'next_comm == "pyalloc_reaper"' >"$event/filter"
 	echo >"$TRACING/trace"
 	[ "$was_on" = 1 ] || echo 1 >"$event/enable"
