@@ -172,12 +172,12 @@ test_a_full_machine_gets_the_pages_of_pinned_arenas()
 
 test_a_full_machine_gets_empty_arenas()
 {
-	reload keep=64
-	ask alloc 0 512 $((504 * 80))
-	ask free 0 $((504 * 80))
-	eventually 2 arenas_at_most 64 || fail "$(arenas) arenas"
-	is "empty arenas kept" "$(arenas)" 64
-	# Not counted as free: the 16 MiB of arenas. The last 10 MiB or so are the kernel's own
+	reload keep=128
+	ask alloc 0 512 $((504 * 160))
+	ask free 0 $((504 * 160))
+	eventually 2 arenas_at_most 128 || fail "$(arenas) arenas"
+	is "empty arenas kept" "$(arenas)" 128
+	# Not counted as free: the 32 MiB of arenas. The last 10 MiB or so are the kernel's own
 	# reserve.
 	free=$(free_mib)
 	fill_memory "$free"
