@@ -183,8 +183,9 @@ test_a_full_machine_gets_empty_arenas()
 	eventually 2 arenas_at_most 64 || fail "$(arenas) arenas"
 	is "empty arenas kept" "$(arenas)" 64
 	free=$(free_mib)
-	# The last 10 MiB or so are the kernel's own reserve.
-	fill_memory $((free - 12)) 16
+	# The last 10 MiB or so are the kernel's own reserve. What the CPUs' own lists of pages
+	# hold is free and not in MemFree: 25 MiB of four CPUs were seen.
+	fill_memory $((free - 12)) 64
 	holds "MiB written, of $free free" "$filled" -ge $((free - 12))
 	log | grep -qi 'out of memory' && fail "somebody was killed"
 	is "arenas" "$(arenas)" 0
