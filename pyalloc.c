@@ -785,8 +785,11 @@ static bool node_grow(struct pyheap_node *node, gfp_t gfp, enum py_reason *why)
 	unsigned long flags;
 	long now, high;
 
-	/* Who may use the reserves must not give them away as whole arenas. */
-	if ((gfp & __GFP_MEMALLOC) || (current->flags & PF_MEMALLOC)) {
+	/*
+	 * Who may use the reserves must not give them away as whole arenas. The task
+	 * may be about to change its flags when an interrupt looks: either is right.
+	 */
+	if ((gfp & __GFP_MEMALLOC) || (data_race(current->flags) & PF_MEMALLOC)) {
 		*why = PY_FALL_RESERVE;
 		return false;
 	}
