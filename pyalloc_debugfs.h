@@ -59,13 +59,14 @@ static void walk_pools(void *arg)
 	for (rest = walk->todo; rest && blocks < PY_WALK_BLOCKS;
 	     rest &= rest - 1) {
 		unsigned int i = __ffs64(rest);
-		unsigned int n, class = arena->class[i];
 		const struct py_pool *pool = &arena->pool[i];
 		struct py_class_stats *s;
+		unsigned int n, class;
 
 		if (READ_ONCE(arena->owner[i]) != c->id)
 			continue;
 		walk->todo &= ~BIT_ULL(i);
+		class = arena->class[i];	/* a pool of ours: it stays */
 		if (pool->state == PY_POOL_SPARE) {
 			stats->unused++;
 			stats->spare++;
@@ -99,7 +100,7 @@ static void walk_outbox(void *arg)
 		block = i ? c->nested : c->outbox;
 		for (; block && most; block = get_next(c, block), most--) {
 			struct py_arena *arena = py_arena_of(block);
-			unsigned int class = arena->class[py_index_of(block)];
+			unsigned int class = READ_ONCE(arena->class[py_index_of(block)]);
 
 			/* Twice freed, it may be in a pool without class. */
 			if (arena->heap == walk->heap &&
