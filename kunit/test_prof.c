@@ -48,10 +48,10 @@ static unsigned int py_missed(unsigned int left, unsigned int size, unsigned int
 }
 
 /*
- * A table that is half full has room for all but a few, by calculation. The distances are those
- * at which a hash of one multiplication puts most into the same buckets.
+ * A table that is half full has room for all but a few, by calculation. With a hash of one
+ * multiplication 873 blocks of 96 bytes, in every 114th arena, would find none.
  */
-static void prof_equal_distances_find_room(struct kunit *test)
+static void equal_distances_find_room(struct kunit *test)
 {
 	static const struct {
 		unsigned int size;
@@ -70,7 +70,7 @@ static void prof_equal_distances_find_room(struct kunit *test)
 }
 
 static struct kunit_case py_prof_cases[] = {
-	KUNIT_CASE(prof_equal_distances_find_room),
+	KUNIT_CASE(equal_distances_find_room),
 	{}
 };
 

@@ -17,6 +17,7 @@ teardown()
 	! loaded pyalloc || fail "pyalloc is still loaded"
 	said 'pyalloc: unloaded: all [0-9]+ arenas returned, no block left'
 	! log | grep -E 'unloaded with live blocks' || fail "blocks were left"
+	[ ! -e "$PY" ] || fail "its debugfs folder is still there"
 }
 
 test_not_while_stats_are_open()
