@@ -110,15 +110,16 @@ test_while_frees_wait_for_a_grace_period()
 	echo 1 >/sys/kernel/rcu_expedited
 	# Not $$, which is who runs all tests.
 	renice -n -15 -p "$(exec sh -c 'echo $PPID')" >/dev/null || fail "renice"
-	for round in $(seq 20); do
+	for round in $(seq 100); do
 		ask alloc 0 24 100000
 		spin
 		ask later
 		unload test_pyalloc
 		[ "$(ledger 'bytes in allocated blocks')" = 0 ] || pending=$((pending + 1))
-		unload pyalloc
 		# shellcheck disable=SC2086 # numbers
-		kill $spinners
+		(sleep 0.5; kill $spinners) &
+		unload pyalloc
+		wait
 		is "clean unloads" "$(log | grep -c 'pyalloc: unloaded: all')" "$round"
 		load_all
 		[ "$pending" -eq 0 ] || break

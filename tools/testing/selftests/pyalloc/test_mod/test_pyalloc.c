@@ -1154,21 +1154,27 @@ module_init(test_pyalloc_init);
 
 /*
  * The blocks have room for it. Some in the other way there is, but not many: who makes
- * objects for them is slower than grace periods are.
+ * objects for them is slower than grace periods are. None ends while all others are given,
+ * or the worker that frees them would have done so before this module is gone, where it is
+ * faster than they are given.
  */
 static void free_later(void)
 {
 	struct { struct rcu_head rcu; } *p;
+	u32 i;
 
-	while (nr_held) {
-		p = (void *)held[--nr_held].p;
-		if (nr_held % 64) {
-			pyfree_rcu(p, rcu);
-			continue;
-		}
-		pyfree_rcu_mightsleep(p);
+	for (i = 0; i < nr_held; i += 64) {
+		pyfree_rcu_mightsleep(held[i].p);
 		cond_resched();
 	}
+	rcu_read_lock();
+	for (i = 0; i < nr_held; i++) {
+		p = (void *)held[i].p;
+		if (i % 64)
+			pyfree_rcu(p, rcu);
+	}
+	rcu_read_unlock();
+	nr_held = 0;
 }
 
 static void __exit test_pyalloc_exit(void)
