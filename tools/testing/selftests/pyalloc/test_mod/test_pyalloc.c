@@ -1154,9 +1154,9 @@ module_init(test_pyalloc_init);
 
 /*
  * The blocks have room for it. Some in the other way there is, but not many: who makes
- * objects for them is slower than grace periods are. None ends while all others are given,
- * or the worker that frees them would have done so before this module is gone, where it is
- * faster than they are given.
+ * objects for them is slower than grace periods are. All others are given by one RCU reader,
+ * so that no grace period ends meanwhile: or the worker that frees them would have done so
+ * before this module is gone, where it is faster than they are given.
  */
 static void free_later(void)
 {
